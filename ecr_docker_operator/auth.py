@@ -1,0 +1,97 @@
+"""How docker-py is made to ask us for a login, at the moment it builds the request that needs one."""
+
+from __future__ import annotations
+
+import logging
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from docker.api.client import APIClient
+from docker.auth import AuthConfig, load_config
+
+from ecr_docker_operator.credentials import fetch_credentials
+from ecr_docker_operator.errors import EcrTokenError, EcrUpstreamError
+from ecr_docker_operator.registry import EcrRegistry
+
+if TYPE_CHECKING:
+    from ecr_docker_operator.credentials import AwsIdentity
+
+log = logging.getLogger(__name__)
+
+
+class EcrAuthConfig(AuthConfig):
+    """The worker's own registry logins, except that hosts of Amazon ECR get a fresh one on each request.
+
+    docker-py asks once for every pull, service and inspection of a registry's image, and for nothing else.
+
+    :param worker: the logins that docker-py found on the worker; they answer for all other hosts.
+    :param identity: whose AWS credentials ask for tokens.
+    :param alias: a registry whose host is not one of Amazon ECR's by its name.
+    :param credstore_env: environment of the worker's credential helpers, as docker-py's client has it.
+    """
+
+    def __init__(
+        self,
+        worker: dict[str, Any],
+        *,
+        identity: AwsIdentity,
+        alias: EcrRegistry | None = None,
+        credstore_env: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(dict(worker), credstore_env=credstore_env)  # type: ignore[no-untyped-call]
+        self.identity = identity
+        self.alias = alias
+        self.credstore_env = credstore_env
+
+    @property
+    def is_empty(self) -> bool:
+        """``False``: docker-py replaces a configuration that calls itself empty."""
+        return False
+
+    def registry(self, host: str | None) -> EcrRegistry | None:
+        """Return the registry of Amazon ECR that *host* stands for; ``None`` if it is another's."""
+        if not host:
+            return None
+        if self.alias and host == self.alias.host:
+            return self.alias
+        return EcrRegistry.parse(host)
+
+    def resolve_authconfig(self, registry: str | None = None) -> dict[str, str] | None:
+        """Return the login for the host *registry*; ``{}`` or ``None`` is an anonymous request.
+
+        :raises EcrTokenError: if AWS gives no token for a private registry.
+        """
+        ecr = self.registry(registry)
+        if ecr is None:
+            if super().is_empty:
+                self.update(load_config(credstore_env=self.credstore_env))
+            found: dict[str, str] | None = super().resolve_authconfig(registry)  # type: ignore[no-untyped-call]
+            return found
+        log.info("%s: asking for an authorization token with %s", ecr, self.identity)
+        try:
+            return fetch_credentials(ecr, self.identity).auth_config
+        except EcrTokenError as error:
+            if ecr.registry_id:
+                raise
+            # Empty, not None: a stale public login on the worker must not break an anonymous pull.
+            log.warning("%s Going on without a login, which ECR Public allows at a lower rate.", error)
+            return {}
+
+
+def install(client: APIClient, identity: AwsIdentity, alias: EcrRegistry | None) -> EcrAuthConfig:
+    """Make *client* resolve its logins through an :class:`EcrAuthConfig`, and return that.
+
+    :raises EcrUpstreamError: if docker-py no longer keeps its logins where this puts them.
+    """
+    # Asked of the class: an attribute set on a client that never reads it would mean anonymous pulls.
+    if "_auth_configs" not in APIClient.__attrs__:
+        part = "APIClient._auth_configs"
+        raise EcrUpstreamError.moved(part, version("docker"))
+    logins = EcrAuthConfig(
+        getattr(client, "_auth_configs", {}),
+        identity=identity,
+        alias=alias,
+        credstore_env=getattr(client, "credstore_env", None),
+    )
+    client._auth_configs = logins  # noqa: SLF001 - guarded above, and by a contract test
+    return logins

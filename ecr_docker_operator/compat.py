@@ -1,0 +1,33 @@
+"""The only file that knows where Airflow 2 and Airflow 3 keep things."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from airflow.providers.common.compat.sdk import AirflowException
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_MASKERS = (
+    "airflow.sdk.log",  # Airflow 3.1 and later
+    "airflow.sdk.execution_time.secrets_masker",  # Airflow 3.0
+    "airflow.utils.log.secrets_masker",  # Airflow 2
+)
+
+
+def _find_mask_secret() -> Callable[[str], None]:
+    for name in _MASKERS:
+        try:
+            found: Callable[[str], None] = import_module(name).mask_secret
+        except (ImportError, AttributeError):
+            continue
+        return found
+    msg = f"This version of Airflow has mask_secret in none of {', '.join(_MASKERS)}."
+    raise ImportError(msg)
+
+
+mask_secret = _find_mask_secret()
+
+__all__ = ["AirflowException", "mask_secret"]

@@ -1,0 +1,140 @@
+"""Fetch an authorization token from AWS: one call, nothing kept."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import logging
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from docker.auth import encode_header
+
+from ecr_docker_operator.compat import mask_secret
+from ecr_docker_operator.errors import EcrTokenError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ecr_docker_operator.registry import EcrRegistry
+
+DEFAULT_CONFIG: Mapping[str, Any] = {
+    "connect_timeout": 5,
+    "read_timeout": 15,
+    "retries": {"mode": "standard", "total_max_attempts": 5},
+}
+"""How the token call waits, in seconds, and retries, unless the AWS connection or the user says otherwise."""
+
+
+@dataclass(frozen=True)
+class AwsIdentity:
+    """Whose AWS credentials ask for the token, and how; the parameters are the amazon provider's."""
+
+    aws_conn_id: str | None = "aws_default"
+    verify: bool | str | None = None
+    botocore_config: dict[str, Any] | None = None
+
+    def __str__(self) -> str:
+        if self.aws_conn_id:
+            return f"AWS connection {self.aws_conn_id!r}"
+        return "the worker's own AWS credentials"
+
+    def default_region(self) -> str | None:
+        """Return the region of the AWS connection, else boto3's default; ``None`` if there is neither."""
+        import boto3
+        from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+
+        hook = AwsBaseHook(aws_conn_id=self.aws_conn_id, client_type="ecr")
+        return hook.region_name or boto3.session.Session().region_name
+
+    def client(self, registry: EcrRegistry) -> Any:
+        """Return a boto3 client for the API that issues the registry's tokens."""
+        from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+        from botocore.config import Config
+
+        hook = AwsBaseHook(
+            aws_conn_id=self.aws_conn_id,
+            client_type=registry.service,
+            region_name=registry.region_name,
+            verify=self.verify,
+            config=self.botocore_config,
+        )
+        config = Config(**DEFAULT_CONFIG).merge(hook.config)
+        if registry.fips:
+            config = config.merge(Config(use_fips_endpoint=True))
+        return hook.get_client_type(region_name=registry.region_name, config=config)
+
+
+@dataclass(frozen=True)
+class EcrCredentials:
+    """A login for one registry; its secrets are masked in Airflow's logs from birth."""
+
+    serveraddress: str
+    username: str
+    password: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        mask_secret(self.password)
+        mask_secret(encode_header(self.auth_config).decode())
+
+    @property
+    def auth_config(self) -> dict[str, str]:
+        """The login as the ``X-Registry-Auth`` header carries it (Docker Engine API, "Authentication")."""
+        return {
+            "username": self.username,
+            "password": self.password,
+            "serveraddress": self.serveraddress,
+        }
+
+
+def fetch_credentials(registry: EcrRegistry, identity: AwsIdentity) -> EcrCredentials:
+    """Return a login for *registry*, valid for about 12 hours, by one GetAuthorizationToken call.
+
+    ``registryIds`` is not sent: AWS deprecated it, and a token opens every registry that its identity may
+    read (Amazon ECR API Reference, GetAuthorizationToken).
+
+    :raises EcrTokenError: if AWS gives none; the message names the registry, the identity and a next step.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        with _quiet_parser():
+            answer = identity.client(registry).get_authorization_token()
+    except (BotoCoreError, ClientError) as error:
+        raise EcrTokenError.from_aws(registry, identity, error) from error
+    data = answer.get("authorizationData") or {}
+    if isinstance(data, list):  # a list from ECR, a single object from ECR Public
+        data = data[0]
+    return _decode(registry, identity, data.get("authorizationToken") or "")
+
+
+def _decode(registry: EcrRegistry, identity: AwsIdentity, token: str) -> EcrCredentials:
+    if token:
+        mask_secret(token)
+    try:
+        login = base64.b64decode(token, validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        login = ""
+    username, _, password = login.partition(":")
+    if not (username and password):
+        # "from None": the causes would carry pieces of the token.
+        raise EcrTokenError.unreadable(registry, identity) from None
+    return EcrCredentials(registry.host, username, password)
+
+
+@contextmanager
+def _quiet_parser() -> Iterator[None]:
+    # At DEBUG this logger prints the whole answer, token included, before anyone could mask it.
+    logger = logging.getLogger("botocore.parsers")
+    thread = threading.get_ident()
+
+    def elsewhere(record: logging.LogRecord) -> bool:
+        return record.thread != thread or record.levelno > logging.DEBUG
+
+    logger.addFilter(elsewhere)
+    try:
+        yield
+    finally:
+        logger.removeFilter(elsewhere)

@@ -1,0 +1,96 @@
+"""DockerHook whose client logs in to Amazon ECR by itself, at each pull."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.docker.hooks.docker import DockerHook
+from docker.auth import convert_to_hostname
+
+from ecr_docker_operator import auth
+from ecr_docker_operator.credentials import AwsIdentity
+from ecr_docker_operator.errors import EcrInputError
+from ecr_docker_operator.image import check
+from ecr_docker_operator.pull import EcrPull
+from ecr_docker_operator.registry import EcrRegistry
+
+if TYPE_CHECKING:
+    from docker.api.client import APIClient
+
+
+class EcrDockerHook(DockerHook):
+    """
+    Interact with a Docker engine that pulls from Amazon ECR.
+
+    The client of this hook asks AWS for an authorization token when, and each time, a request needs one:
+    a pull, the creation of a Swarm service, the inspection of an image in its registry.
+
+    :param docker_conn_id: Docker connection for another registry. One that was left over for Amazon ECR is
+        not logged in with, and can be deleted. Default: none.
+    :param aws_conn_id: AWS connection whose identity asks for the token. ``None``: boto3's own credential
+        chain on the worker.
+    :param registry_host: host (and port) of a private registry whose name does not tell it, for instance
+        an alias or a proxy. Needs ``registry_id`` and ``region_name``.
+    :param registry_id: AWS account that owns the registry at ``registry_host``, 12 digits.
+    :param region_name: region of the registry at ``registry_host``.
+    :param verify: whether, or with which file of certificates, to verify the TLS certificate of AWS.
+    :param botocore_config: configuration of the botocore client that asks for the token; see
+        ``botocore.config.Config``.
+
+    All other parameters are DockerHook's.
+
+    :raises EcrInputError: if ``registry_host``, ``registry_id`` and ``region_name`` name no registry.
+    """
+
+    def __init__(
+        self,
+        docker_conn_id: str | None = None,
+        *args: Any,
+        aws_conn_id: str | None = "aws_default",
+        registry_host: str | None = None,
+        registry_id: str | None = None,
+        region_name: str | None = None,
+        verify: bool | str | None = None,
+        botocore_config: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(docker_conn_id, *args, **kwargs)
+        self.identity = AwsIdentity(aws_conn_id, verify, botocore_config)
+        self.alias: EcrRegistry | None = None
+        if registry_host or registry_id:
+            if not (registry_host and registry_id and region_name):
+                raise EcrInputError.alias_without_registry(registry_host or "")
+            check(registry_host, registry_id, region_name)
+            self.alias = EcrRegistry.private(registry_id, region_name, host=registry_host)
+
+    @classmethod
+    def like(cls, hook: DockerHook, identity: AwsIdentity, alias: EcrRegistry | None = None) -> EcrDockerHook:
+        """Return a hook that reaches the engine exactly as *hook*, whose client was not created yet, would."""
+        ecr_hook = cls.__new__(cls)
+        vars(ecr_hook).update(vars(hook))
+        ecr_hook.identity = identity
+        ecr_hook.alias = alias
+        return ecr_hook
+
+    @cached_property
+    def api_client(self) -> APIClient:
+        """Client of the engine, made and logged in as DockerHook does, that pulls from Amazon ECR (cached)."""
+        if self.docker_conn_id and self._is_left_over(self.docker_conn_id):
+            self.log.warning(
+                "Docker connection %r holds a login for Amazon ECR. It is not used, because every pull gets a "
+                "fresh token: docker_conn_id can be dropped, and the connection deleted.",
+                self.docker_conn_id,
+            )
+            self.docker_conn_id = None
+        client = super().api_client
+        logins = auth.install(client, self.identity, self.alias)
+        client.pull = EcrPull(client.pull, logins.registry)  # type: ignore[method-assign]
+        return client
+
+    def _is_left_over(self, docker_conn_id: str) -> bool:
+        connection = self.get_connection(docker_conn_id)
+        host = convert_to_hostname(connection.host or "")
+        if self.alias and self.alias.host in (host, f"{host}:{connection.port}"):
+            return True
+        return EcrRegistry.parse(host) is not None

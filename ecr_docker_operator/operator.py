@@ -1,0 +1,91 @@
+"""DockerOperator whose images come from Amazon ECR."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.docker.operators.docker import DockerOperator
+
+from ecr_docker_operator.credentials import AwsIdentity
+from ecr_docker_operator.hook import EcrDockerHook
+from ecr_docker_operator.image import check, locate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class EcrDockerOperator(DockerOperator):
+    """
+    Execute a command inside a Docker container whose image is in Amazon ECR.
+
+    A drop-in for DockerOperator. When the engine has to pull the image, AWS is asked for an authorization
+    token, in the region of the image's registry, which is used for that one pull and kept nowhere. Images
+    of other registries are DockerOperator's.
+
+    :param image: image to run. (templated) With ``registry_id`` it may leave the registry's host away.
+    :param aws_conn_id: AWS connection whose identity asks for the token. ``None``: boto3's own credential
+        chain on the worker. Default: ``aws_default``, which is that chain where no such connection exists.
+        (templated)
+    :param region_name: region of the registry. Default: the one in the image's host. (templated)
+    :param registry_id: AWS account that owns the registry, 12 digits. Default: the one in the image's host.
+        An image that names no host is then pulled from that account's registry in ``region_name`` (default:
+        the region of the AWS connection, else boto3's). A host that is not one of Amazon ECR's by its name
+        is then taken for that registry. (templated)
+    :param verify: whether, or with which file of certificates, to verify the TLS certificate of AWS.
+        (templated)
+    :param botocore_config: configuration of the botocore client that asks for the token; see
+        ``botocore.config.Config``. Default: 5 seconds to connect, 15 to answer, 5 attempts in all.
+
+    All other parameters are DockerOperator's.
+
+    :raises EcrInputError: for parameters that contradict each other or the image; when the DAG is parsed, as
+        far as they are not templates, else before anything is contacted.
+    :raises EcrTokenError: when the task runs, if AWS gives no token.
+    :raises EcrPullError: when the task runs, if the engine cannot pull the image.
+    """
+
+    template_fields: Sequence[str] = (
+        *DockerOperator.template_fields,
+        "aws_conn_id",
+        "region_name",
+        "registry_id",
+        "verify",
+    )
+
+    def __init__(
+        self,
+        *,
+        image: str,
+        aws_conn_id: str | None = "aws_default",
+        region_name: str | None = None,
+        registry_id: str | None = None,
+        verify: bool | str | None = None,
+        botocore_config: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(image=image, **kwargs)
+        self.aws_conn_id = aws_conn_id
+        self.region_name = region_name
+        self.registry_id = registry_id
+        self.verify = verify
+        self.botocore_config = botocore_config
+        check(_literal(image), _literal(registry_id), _literal(region_name))
+
+    @cached_property
+    def hook(self) -> EcrDockerHook:
+        """Hook whose client pulls from Amazon ECR (cached).
+
+        DockerOperator first reaches for it when all templates are rendered and nothing is contacted yet. So
+        this is where the image gets its full name.
+        """
+        identity = AwsIdentity(self.aws_conn_id, self.verify, self.botocore_config)
+        self.image, registry = locate(self.image, self.registry_id, self.region_name, identity.default_region)
+        return EcrDockerHook.like(super().hook, identity, alias=registry)
+
+
+def _literal(value: Any) -> str | None:
+    """Return *value* if it is known before rendering, else ``None``."""
+    if isinstance(value, str) and not any(mark in value for mark in ("{{", "{%", "{#")):
+        return value
+    return None

@@ -1,0 +1,80 @@
+"""A pull that fails says so."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from docker.errors import APIError
+
+from ecr_docker_operator.errors import EcrPullError, EcrTokenError
+from ecr_docker_operator.image import split_image
+
+if TYPE_CHECKING:
+    from ecr_docker_operator.registry import EcrRegistry
+
+
+class EcrPull:
+    """docker-py's ``APIClient.pull``, except that a pull from Amazon ECR raises what went wrong with it.
+
+    The engine reports what goes wrong after its first byte as an ``error`` item inside a successful answer
+    (Docker Engine API, "Create an image"); docker-py passes it on and DockerOperator passes over it. Pulls
+    from other registries, and all other attributes of the method, are docker-py's.
+
+    :param pull: the client's own method.
+    :param find_registry: tells the registry of Amazon ECR that a host stands for; ``None`` if another's.
+    """
+
+    def __init__(self, pull: Callable[..., Any], find_registry: Callable[[str | None], EcrRegistry | None]) -> None:
+        self._pull = pull
+        self._find_registry = find_registry
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pull, name)
+
+    def __call__(self, repository: str, *args: Any, **kwargs: Any) -> Any:
+        """Pull *repository*; parameters and result are those of ``APIClient.pull``.
+
+        :raises EcrTokenError: if AWS gives no token.
+        :raises EcrPullError: if the engine reports an error; with ``stream=True``, while the stream is read.
+        """
+        host, _ = split_image(repository)
+        registry = self._find_registry(host)
+        if registry is None:
+            return self._pull(repository, *args, **kwargs)
+        with _explained(repository, registry):
+            answer = self._pull(repository, *args, **kwargs)
+        if isinstance(answer, Iterator):
+            return _checked(answer, repository, registry)
+        if isinstance(answer, str):
+            for line in answer.splitlines():
+                _check(line, repository, registry)
+        return answer
+
+
+def _checked(items: Iterator[Any], image: str, registry: EcrRegistry) -> Iterator[Any]:
+    for item in items:
+        _check(item, image, registry)
+        yield item
+
+
+def _check(item: Any, image: str, registry: EcrRegistry) -> None:
+    if isinstance(item, str | bytes):
+        try:
+            item = json.loads(item)
+        except ValueError:
+            return
+    if isinstance(item, dict) and item.get("error"):
+        raise EcrPullError.from_engine(image, registry, str(item["error"]))
+
+
+@contextmanager
+def _explained(image: str, registry: EcrRegistry) -> Iterator[None]:
+    try:
+        yield
+    except EcrTokenError as error:
+        raise EcrPullError.from_token(image, error) from error
+    except APIError as error:
+        raise EcrPullError.from_engine(image, registry, error.explanation or str(error)) from error

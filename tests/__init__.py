@@ -1,0 +1,1 @@
+"""Tests: units, the system on the stand, and the stand itself."""

@@ -1,0 +1,88 @@
+"""The stand: a real engine and a real registry under Amazon ECR's names, beside AWS's API on the wire.
+
+Everything is private to the stand: its files lie in one temporary directory, the engine lives in mount and
+network namespaces of its own, and all of it is gone when the ``with`` block ends. Stands can run side by side.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from tests.stand.aws import Aws
+from tests.stand.engine import Engine
+from tests.stand.hosts import ACCOUNT, REGION
+from tests.stand.images import build
+from tests.stand.install import install_parts
+from tests.stand.namespaces import Namespaces
+from tests.stand.registry import Registry
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from tests.stand.images import Image
+
+
+class Stand:
+    """AWS, a registry and an engine; start and stop it with ``with Stand() as stand``."""
+
+    def __init__(self) -> None:
+        self._parts = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Install what is missing, then start AWS's API, the registry and the engine."""
+        install_parts()
+        with ExitStack() as parts:
+            self.directory = Path(tempfile.mkdtemp(prefix="ecr-stand-"))
+            parts.callback(shutil.rmtree, self.directory)
+            self.namespaces = parts.enter_context(Namespaces(self.directory))
+            self.aws = parts.enter_context(Aws())
+            self.registry = parts.enter_context(Registry(self.directory, self.namespaces, self.aws))
+            self.engine = parts.enter_context(Engine(self.directory, self.namespaces))
+            self.worker = self.aws.add_user(ACCOUNT, "worker")
+            self._parts = parts.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop everything, in the opposite order, and remove its files."""
+        self._parts.close()
+
+    def push(
+        self,
+        repository: str = "app",
+        tag: str = "1",
+        *,
+        account: str = ACCOUNT,
+        region: str = REGION,
+        host: str | None = None,
+        image: Image | None = None,
+    ) -> str:
+        """Put a small new image into a repository, and return its name.
+
+        :param host: under which the registry is addressed; default: its plain host name.
+        :param image: what to put there; default: busybox and a file that no other image has.
+        """
+        image = image or build()
+        host = host or f"{account}.dkr.ecr.{region}.amazonaws.com"
+        self.registry.push(account, region, repository, tag, image)
+        self.registry.serve(host, account, region)
+        return f"{host}/{repository}:{tag}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Environment variables that lead a process to this stand, as the user ``worker``."""
+        return {
+            "AWS_ACCESS_KEY_ID": self.worker.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.worker.secret_key,
+            "AWS_CONFIG_FILE": str(self.directory / "no-aws-config"),
+            "AWS_SHARED_CREDENTIALS_FILE": str(self.directory / "no-aws-credentials"),
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_ENDPOINT_URL": self.aws.url,
+            "DOCKER_HOST": self.engine.url,
+            "DOCKER_CONFIG": str(self.directory / "no-docker-config"),
+        }

@@ -1,0 +1,264 @@
+"""AWS's API on the wire: tokens of ECR and ECR Public, and roles of STS.
+
+Every call is checked (signature, identity, permission), recorded, and answered with a token that no other call
+got. Wording and codes are AWS's own (Amazon ECR API Reference and AWS STS API Reference, "Errors").
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import secrets
+import threading
+import time
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, ClassVar, Self
+from urllib.parse import parse_qs
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+TWELVE_HOURS = 12 * 3600.0
+
+
+@dataclass
+class Identity:
+    """Someone who can sign calls."""
+
+    account: str
+    arn: str
+    access_key: str
+    secret_key: str
+    session_token: str | None = None
+    may_get_token: bool = True
+
+
+@dataclass(frozen=True)
+class Token:
+    """An authorization token: what it opens, for whom, and until when."""
+
+    service: str
+    region: str
+    identity: Identity
+    expires_at: float
+    password: str = field(repr=False)
+
+    @property
+    def authorization(self) -> str:
+        """The token as GetAuthorizationToken returns it."""
+        return base64.b64encode(f"AWS:{self.password}".encode()).decode()
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call that was answered."""
+
+    service: str
+    operation: str
+    region: str
+    arn: str
+    user_agent: str = field(repr=False)
+
+
+class AwsError(Exception):
+    """An error as AWS answers it."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message = status, code, message
+
+
+class Aws:
+    """The API of ``ecr``, ``ecr-public`` and ``sts``, at an endpoint URL of this machine."""
+
+    def __init__(self) -> None:
+        self.lifetime = TWELVE_HOURS
+        """Seconds that a token lives; tests make it short."""
+        self.calls: list[Call] = []
+        self.tokens: list[Token] = []
+        self.trust: dict[str, list[str]] = {}
+        """Role ARN -> ARNs that may assume it."""
+        self.fault: AwsError | None = None
+        """What every call is answered with, if set."""
+        self._identities: dict[str, Identity] = {}
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        """Listen on a free port of 127.0.0.1."""
+        handler = type("Handler", (_Handler,), {"aws": self})
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop listening."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def add_user(self, account: str, name: str) -> Identity:
+        """Add an IAM user with an access key."""
+        return self._add(account, f"arn:aws:iam::{account}:user/{name}", "AKIA")
+
+    def add_role(self, account: str, name: str, *, trusted: Identity) -> str:
+        """Add a role that *trusted* may assume, and return its ARN."""
+        arn = f"arn:aws:iam::{account}:role/{name}"
+        self.trust[arn] = [trusted.arn]
+        return arn
+
+    def find_token(self, password: str) -> Token | None:
+        """Return the token with this password, dead or alive."""
+        return next((token for token in self.tokens if token.password == password), None)
+
+    def token_calls(self) -> list[Call]:
+        """Return the GetAuthorizationToken calls."""
+        return [call for call in self.calls if call.operation == "GetAuthorizationToken"]
+
+    def reset(self) -> None:
+        """Forget calls and tokens, and answer as at the start."""
+        self.calls.clear()
+        self.tokens.clear()
+        self.lifetime = TWELVE_HOURS
+        self.fault = None
+        for identity in self._identities.values():
+            identity.may_get_token = True
+
+    def issue(self, service: str, region: str, identity: Identity) -> Token:
+        """Issue a token, as GetAuthorizationToken does."""
+        if not identity.may_get_token:
+            action = f"{service}:GetAuthorizationToken"
+            raise AwsError(
+                400,
+                "AccessDeniedException",
+                f"User: {identity.arn} is not authorized to perform: {action} on resource: * "
+                f"because no identity-based policy allows the {action} action",
+            )
+        if service == "ecr-public" and region != "us-east-1":
+            message = "GetAuthorizationToken command is only supported in us-east-1."
+            raise AwsError(400, "UnsupportedCommandException", message)
+        token = Token(service, region, identity, time.time() + self.lifetime, secrets.token_urlsafe(1200))
+        with self._lock:
+            self.tokens.append(token)
+        return token
+
+    def assume_role(self, role_arn: str, session: str, caller: Identity) -> Identity:
+        """Return new credentials of a role."""
+        if caller.arn not in self.trust.get(role_arn, []):
+            raise AwsError(
+                403,
+                "AccessDenied",
+                f"User: {caller.arn} is not authorized to perform: sts:AssumeRole on resource: {role_arn}",
+            )
+        _, _, _, _, account, role = role_arn.split(":")
+        name = role.removeprefix("role/")
+        identity = self._add(account, f"arn:aws:sts::{account}:assumed-role/{name}/{session}", "ASIA")
+        identity.session_token = secrets.token_urlsafe(300)
+        return identity
+
+    def identify(self, request: AWSRequest) -> tuple[Identity, str, str]:
+        """Return who signed *request*, for which service and region."""
+        found = re.fullmatch(
+            r"AWS4-HMAC-SHA256 Credential=(\w+)/\d+/([\w-]+)/([\w-]+)/aws4_request, "
+            r"SignedHeaders=([\w;-]+), Signature=(\w+)",
+            request.headers.get("Authorization", ""),
+        )
+        if not found:
+            raise AwsError(400, "MissingAuthenticationTokenException", "Missing Authentication Token")
+        key, region, service, signed, signature = found.groups()
+        identity = self._identities.get(key)
+        if identity is None or identity.session_token != request.headers.get("X-Amz-Security-Token"):
+            code = "InvalidClientTokenId" if service == "sts" else "UnrecognizedClientException"
+            status = 403 if service == "sts" else 400
+            raise AwsError(status, code, "The security token included in the request is invalid.")
+        if signature != _sign(request, identity, service, region, signed.split(";")):
+            code = "SignatureDoesNotMatch" if service == "sts" else "InvalidSignatureException"
+            raise AwsError(403, code, "The request signature we calculated does not match the signature you provided.")
+        return identity, service, region
+
+    def _add(self, account: str, arn: str, prefix: str) -> Identity:
+        key = prefix + base64.b32encode(secrets.token_bytes(10)).decode()
+        identity = Identity(account, arn, key, secrets.token_urlsafe(30))
+        self._identities[key] = identity
+        return identity
+
+
+def _sign(request: AWSRequest, identity: Identity, service: str, region: str, signed: list[str]) -> str:
+    headers = {name: value for name, value in request.headers.items() if name.lower() in signed}
+    again = AWSRequest(method=request.method, url=request.url, headers=headers, data=request.data)
+    again.context["timestamp"] = request.headers["X-Amz-Date"]
+    signer = SigV4Auth(Credentials(identity.access_key, identity.secret_key), service, region)
+    text = signer.string_to_sign(again, signer.canonical_request(again))
+    return str(signer.signature(text, again))
+
+
+class _Handler(BaseHTTPRequestHandler):
+    aws: ClassVar[Aws]
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        url = f"http://{self.headers['Host']}{self.path}"
+        request = AWSRequest(method="POST", url=url, headers=dict(self.headers), data=body)
+        query = "X-Amz-Target" not in self.headers
+        try:
+            status, answer = 200, self._answer(request, body)
+        except AwsError as error:
+            status, answer = error.status, _error(error, query=query)
+        self.send_response(status)
+        self.send_header("Content-Type", "text/xml" if query else "application/x-amz-json-1.1")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def _answer(self, request: AWSRequest, body: bytes) -> bytes:
+        if self.aws.fault:
+            raise self.aws.fault
+        identity, service, region = self.aws.identify(request)
+        form = {name: values[0] for name, values in parse_qs(body.decode()).items()} if service == "sts" else {}
+        operation = form.get("Action") or self.headers["X-Amz-Target"].rpartition(".")[2]
+        agent = self.headers.get("User-Agent", "")
+        self.aws.calls.append(Call(service, operation, region, identity.arn, agent))
+        if operation == "AssumeRole":
+            return _assumed(self.aws.assume_role(form["RoleArn"], form["RoleSessionName"], identity))
+        if operation == "GetAuthorizationToken":
+            token = self.aws.issue(service, region, identity)
+            data = {"authorizationToken": token.authorization, "expiresAt": token.expires_at}
+            if service == "ecr-public":
+                return json.dumps({"authorizationData": data}).encode()
+            data["proxyEndpoint"] = f"https://{identity.account}.dkr.ecr.{region}.amazonaws.com"
+            return json.dumps({"authorizationData": [data]}).encode()
+        raise AwsError(400, "UnknownOperationException", operation)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Log nothing: calls are recorded."""
+
+
+def _error(error: AwsError, *, query: bool) -> bytes:
+    if not query:
+        return json.dumps({"__type": error.code, "message": error.message}).encode()
+    return (
+        '<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>'
+        f"<Code>{error.code}</Code><Message>{error.message}</Message></Error></ErrorResponse>"
+    ).encode()
+
+
+def _assumed(identity: Identity) -> bytes:
+    expiration = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))
+    return (
+        '<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult>'
+        f"<AssumedRoleUser><Arn>{identity.arn}</Arn><AssumedRoleId>AROA:session</AssumedRoleId></AssumedRoleUser>"
+        f"<Credentials><AccessKeyId>{identity.access_key}</AccessKeyId>"
+        f"<SecretAccessKey>{identity.secret_key}</SecretAccessKey>"
+        f"<SessionToken>{identity.session_token}</SessionToken><Expiration>{expiration}</Expiration></Credentials>"
+        "</AssumeRoleResult></AssumeRoleResponse>"
+    ).encode()

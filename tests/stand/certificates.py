@@ -1,0 +1,75 @@
+"""A certificate authority of the stand's own."""
+
+from __future__ import annotations
+
+import datetime as dt
+import ssl
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Authority:
+    """Issues a server certificate for any host name, when a client first asks for it."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ECR stand")])
+        self._certificate = self._issue(self._name, self._key, x509.BasicConstraints(ca=True, path_length=0))
+        self._contexts: dict[str, ssl.SSLContext] = {}
+
+    @property
+    def certificate(self) -> str:
+        """The authority's own certificate, as PEM."""
+        return self._certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+    def server_context(self) -> ssl.SSLContext:
+        """Return a TLS context for a server of every host name."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+
+        def choose(connection: ssl.SSLObject, host: str | None, _: ssl.SSLContext) -> None:
+            connection.context = self._context_of(host or "localhost")
+
+        context.sni_callback = choose
+        return context
+
+    def _context_of(self, host: str) -> ssl.SSLContext:
+        if host not in self._contexts:
+            key = ec.generate_private_key(ec.SECP256R1())
+            names = x509.SubjectAlternativeName([x509.DNSName(host.lower())])
+            # A common name has room for 64 characters; the host is among the alternative names.
+            certificate = self._issue(x509.Name([]), key, names)
+            path = self._directory / f"{host}.pem"
+            path.write_bytes(
+                key.private_bytes(
+                    serialization.Encoding.PEM,
+                    serialization.PrivateFormat.PKCS8,
+                    serialization.NoEncryption(),
+                )
+                + certificate.public_bytes(serialization.Encoding.PEM)
+            )
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(path)
+            self._contexts[host] = context
+        return self._contexts[host]
+
+    def _issue(
+        self, name: x509.Name, key: ec.EllipticCurvePrivateKey, extension: x509.ExtensionType
+    ) -> x509.Certificate:
+        now = dt.datetime.now(dt.UTC)
+        builder = x509.CertificateBuilder(
+            issuer_name=self._name,
+            subject_name=name,
+            public_key=key.public_key(),
+            serial_number=x509.random_serial_number(),
+            not_valid_before=now - dt.timedelta(days=1),
+            not_valid_after=now + dt.timedelta(days=7),
+        )
+        return builder.add_extension(extension, critical=True).sign(self._key, hashes.SHA256())

@@ -1,0 +1,94 @@
+"""A real Docker Engine, private to the stand."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from docker.api.client import APIClient
+from docker.errors import DockerException
+
+from tests.stand.install import find_program
+from tests.stand.process import Process
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from tests.stand.namespaces import Namespaces
+
+START_SECONDS = 60
+
+
+class Engine:
+    """An engine with its own socket, data and network, in the stand's namespaces."""
+
+    def __init__(self, directory: Path, namespaces: Namespaces) -> None:
+        self._directory = directory / "engine"
+        self._cgroup = directory.name
+        self._namespaces = namespaces
+        self.url = f"unix://{self._directory}/docker.sock"
+
+    def __enter__(self) -> Self:
+        """Start the engine and wait until it answers."""
+        self._directory.mkdir()
+        with (self._directory / "log").open("wb") as log:
+            self._process = Process(
+                self._namespaces.command(find_program("dockerd"), *self._options()),
+                env={"PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"},
+                stdout=log,
+                stderr=log,
+            )
+        self.client = self._wait()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop the engine with its containers."""
+        for container in self.client.containers(all=True, quiet=True):
+            self.client.remove_container(container["Id"], force=True)
+        self.client.close()
+        self._process.stop()
+        # The engine leaves its empty control groups behind, one in each hierarchy.
+        for group in Path("/sys/fs/cgroup").glob(f"**/{self._cgroup}"):
+            group.rmdir()
+
+    def has(self, image: str) -> bool:
+        """Return whether *image* is on the engine."""
+        return bool(self.client.images(name=image))
+
+    def forget(self, image: str) -> None:
+        """Remove *image* and its containers from the engine, if it is there."""
+        for container in self.client.containers(all=True, filters={"ancestor": image}):
+            self.client.remove_container(container["Id"], force=True)
+        if self.has(image):
+            self.client.remove_image(image, force=True)
+
+    def _options(self) -> list[str]:
+        return [
+            f"--data-root={self._directory}/data",
+            f"--exec-root={self._directory}/exec",
+            f"--pidfile={self._directory}/pid",
+            f"--host={self.url}",
+            f"--cgroup-parent=/{self._cgroup}",
+            "--iptables=false",
+            "--ip6tables=false",
+            # Slow for large images, but works upon any file system, an overlay too.
+            "--storage-driver=vfs",
+        ]
+
+    def _wait(self) -> APIClient:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline and self._process.poll() is None:
+            try:
+                client = APIClient(base_url=self.url, version="auto")
+            except DockerException:
+                time.sleep(0.05)
+            else:
+                return client
+        self._process.stop()
+        log = (self._directory / "log").read_text(errors="replace")
+        msg = f"The stand's engine did not start:\n{log[-2000:]}"
+        raise RuntimeError(msg)

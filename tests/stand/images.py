@@ -1,0 +1,82 @@
+"""Make small images on the spot, from Debian's static busybox."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import platform
+import tarfile
+import uuid
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tests.stand.install import find_program
+
+MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
+_PROGRAMS = ("cat", "date", "echo", "env", "false", "head", "hostname", "ls", "sh", "sleep", "true")
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+def digest(content: bytes) -> str:
+    """Return the digest by which a registry knows *content*."""
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+@dataclass(frozen=True)
+class Image:
+    """What a registry keeps of an image: layers, configuration and a manifest that names them."""
+
+    layers: tuple[bytes, ...]
+    config: bytes
+
+    @cached_property
+    def manifest(self) -> bytes:
+        """The image's manifest (Image Manifest Version 2, Schema 2)."""
+        kind = "application/vnd.docker"
+        return json.dumps(
+            {
+                "schemaVersion": 2,
+                "mediaType": MANIFEST_TYPE,
+                "config": _descriptor(f"{kind}.container.image.v1+json", self.config),
+                "layers": [_descriptor(f"{kind}.image.rootfs.diff.tar.gzip", layer) for layer in self.layers],
+            }
+        ).encode()
+
+
+def build(text: str | None = None) -> Image:
+    """Return an image of busybox whose file ``/image`` says *text*; default: something no other image says."""
+    tars = [_tar({"image": (text or uuid.uuid4().hex).encode()}), _busybox()]
+    config = {
+        "architecture": _ARCHITECTURES.get(platform.machine(), platform.machine()),
+        "os": "linux",
+        "config": {"Env": ["PATH=/bin"], "Cmd": ["cat", "/image"]},
+        "rootfs": {"type": "layers", "diff_ids": [digest(tar) for tar in tars]},
+    }
+    return Image(tuple(gzip.compress(tar, mtime=0) for tar in tars), json.dumps(config).encode())
+
+
+def _busybox() -> bytes:
+    programs = {f"bin/{name}": "busybox" for name in _PROGRAMS}
+    return _tar({"bin/busybox": Path(find_program("busybox")).read_bytes()}, programs)
+
+
+def _tar(files: dict[str, bytes], links: dict[str, str] | None = None) -> bytes:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as tar:
+        for name, data in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.mode, entry.size = 0o755, len(data)
+            tar.addfile(entry, io.BytesIO(data))
+        for name, target in (links or {}).items():
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.linkname = tarfile.SYMTYPE, target
+            tar.addfile(entry)
+    return content.getvalue()
+
+
+def _descriptor(kind: str, content: bytes) -> dict[str, Any]:
+    return {"mediaType": kind, "size": len(content), "digest": digest(content)}

@@ -1,0 +1,89 @@
+"""A mount and a network namespace, in which the engine sees the stand's host names and certificates."""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import socket
+import struct
+import subprocess
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from tests.stand.hosts import ALL_HOSTS
+from tests.stand.install import find_program
+from tests.stand.process import Process
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+T = TypeVar("T")
+
+_CLONE_NEWNET = 0x40000000
+_SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 0x1
+
+
+class Namespaces:
+    """Namespaces that live as long as the ``with`` block, held by one sleeping process."""
+
+    def __init__(self, directory: Path) -> None:
+        self._hosts = directory / "hosts"
+        self._docker = directory / "etc-docker"
+
+    def __enter__(self) -> Self:
+        """Make both namespaces, with the stand's ``/etc/hosts`` and ``/etc/docker`` in them."""
+        self._docker.mkdir()
+        self._hosts.write_text("".join(f"127.0.0.1 {name}\n" for name in ALL_HOSTS))
+        script = 'mount --bind "$0" /etc/hosts && mount --bind "$1" /etc/docker && echo ready && exec sleep infinity'
+        self._holder = Process(
+            [find_program("unshare"), "--mount", "--net", "sh", "-c", script, str(self._hosts), str(self._docker)],
+            stdout=subprocess.PIPE,
+        )
+        if self._holder.stdout is None or self._holder.stdout.readline() != b"ready\n":
+            self._holder.stop()
+            msg = "The stand could not make its namespaces; it needs root with CAP_SYS_ADMIN."
+            raise RuntimeError(msg)
+        self.inside(_set_loopback_up)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Let the namespaces go, and every mount in them."""
+        self._holder.stop()
+
+    def command(self, *command: str) -> list[str]:
+        """Return the command line that runs *command* inside."""
+        return ["nsenter", "--mount", "--net", f"--target={self._holder.pid}", "--wd=/", *command]
+
+    def inside(self, action: Callable[[], T]) -> T:
+        """Return what *action* returns when called inside the network namespace; a socket made there stays there."""
+        results: list[T] = []
+
+        def run() -> None:
+            # Namespaces belong to threads, and this one ends with the call.
+            with Path(f"/proc/{self._holder.pid}/ns/net").open() as namespace:
+                if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), _CLONE_NEWNET):
+                    raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+            results.append(action())
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        thread.join()
+        return results[0]
+
+    def trust(self, host: str, certificate: str) -> None:
+        """Let the engine trust *host*, perhaps with a port, by the certificate of its authority."""
+        folder = self._docker / "certs.d" / host
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "ca.crt").write_text(certificate)
+
+
+def _set_loopback_up() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        request = struct.pack("16sH14x", b"lo", 0)
+        flags = struct.unpack("16sH14x", fcntl.ioctl(any_socket, _SIOCGIFFLAGS, request))[1]
+        fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", flags | _IFF_UP))

@@ -1,0 +1,299 @@
+"""Amazon ECR's registries: a real docker-registry behind a front with ECR's names, logins and words.
+
+The front listens inside the stand's network namespace. Layers are not served by it but, as in ECR, redirected to
+S3 (Amazon ECR User Guide, "Amazon ECR interface VPC endpoints").
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import re
+import secrets
+import shutil
+import socket
+import threading
+import time
+from dataclasses import dataclass
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, ClassVar, Self
+from urllib.parse import urlsplit
+
+from tests.stand.certificates import Authority
+from tests.stand.hosts import bucket
+from tests.stand.images import MANIFEST_TYPE, Image, digest
+from tests.stand.install import find_program
+from tests.stand.process import Process
+
+if TYPE_CHECKING:
+    import ssl
+    from pathlib import Path
+    from types import TracebackType
+
+    from tests.stand.aws import Aws, Token
+    from tests.stand.namespaces import Namespaces
+
+PUBLIC = "public"
+START_SECONDS = 30
+EXPIRED = "Your authorization token has expired. Reauthenticate and try again."
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request that the front answered."""
+
+    host: str
+    method: str
+    path: str
+    token: Token | None
+    login: str | None
+    """User name and password as they were sent; ``None`` for an anonymous request."""
+    status: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer of the front's."""
+
+    status: int
+    body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Registry:
+    """All registries of all accounts and regions, and ECR Public."""
+
+    def __init__(self, directory: Path, namespaces: Namespaces, aws: Aws) -> None:
+        self._directory = directory / "registry"
+        self._namespaces = namespaces
+        self.aws = aws
+        self.requests: list[Request] = []
+        self.owners: dict[str, tuple[str, str]] = {}
+        """Host, port included -> account and region; both are ``public`` for ECR Public."""
+        self.policies: dict[tuple[str, str, str], set[str]] = {}
+        """Account, region and repository -> accounts that its repository policy admits."""
+        self.layers_refused = False
+        """Whether S3 refuses to serve layers, as an endpoint policy that forgets them does."""
+        self.tickets: dict[str, str] = {}
+        """Signature in a layer's S3 address -> path of the blob at the backend."""
+
+    def __enter__(self) -> Self:
+        """Start docker-registry and the front before it."""
+        self._directory.mkdir()
+        self._backend_address = str(self._directory / "socket")
+        config = self._directory / "config.yml"
+        # JSON is YAML, and a Unix socket cannot collide with another stand's.
+        config.write_text(
+            json.dumps(
+                {
+                    "version": 0.1,
+                    "log": {"accesslog": {"disabled": True}, "level": "error"},
+                    "storage": {"filesystem": {"rootdirectory": str(self._directory / "data")}},
+                    "http": {"net": "unix", "addr": self._backend_address},
+                }
+            )
+        )
+        with (self._directory / "log").open("wb") as log:
+            command = [find_program("docker-registry"), "serve", str(config)]
+            self._process = Process(command, stdout=log, stderr=log)
+        self._wait()
+        self._authority = Authority(self._directory)
+        handler = type("Handler", (_Handler,), {"registry": self, "tls": self._authority.server_context()})
+        self._servers: list[ThreadingHTTPServer] = []
+        self._threads: list[threading.Thread] = []
+        for port in (443, 5000):
+            server = ThreadingHTTPServer(("", port), handler, bind_and_activate=False)
+            server.daemon_threads = True
+            server.socket.close()
+            server.socket = self._namespaces.inside(partial(socket.create_server, ("127.0.0.1", port)))
+            thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+            thread.start()
+            self._servers.append(server)
+            self._threads.append(thread)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop the front, then docker-registry."""
+        for server, thread in zip(self._servers, self._threads, strict=True):
+            server.shutdown()
+            server.server_close()
+            thread.join()
+        self._process.stop()
+        shutil.rmtree(self._directory)
+
+    def serve(self, host: str, account: str, region: str) -> None:
+        """Answer under *host*, perhaps with a port, as the registry of *account* in *region*."""
+        self.owners[host.lower()] = (account, region)
+        for name in (host, bucket(region)):
+            self._namespaces.trust(name, self._authority.certificate)
+
+    def push(self, account: str, region: str, repository: str, tag: str, image: Image) -> None:
+        """Put an image into a repository, which is made if it is missing."""
+        name = f"{account}/{region}/{repository}"
+        for blob in (*image.layers, image.config):
+            start = self.backend("POST", f"/v2/{name}/blobs/uploads/")
+            where = urlsplit(dict(start.headers)["location"])
+            answer = self.backend("PUT", f"{where.path}?{where.query}&digest={digest(blob)}", blob)
+            assert answer.status == 201, answer
+        answer = self.backend("PUT", f"/v2/{name}/manifests/{tag}", image.manifest, {"Content-Type": MANIFEST_TYPE})
+        assert answer.status == 201, answer
+        self.policies.setdefault((account, region, repository), set())
+
+    def reset(self) -> None:
+        """Forget requests and policies, and answer as at the start."""
+        self.requests.clear()
+        self.layers_refused = False
+        for admitted in self.policies.values():
+            admitted.clear()
+
+    def logins(self) -> list[str | None]:
+        """Return the login of each manifest request; ``None`` where it was anonymous."""
+        return [request.login for request in self.requests if "/manifests/" in request.path]
+
+    def backend(
+        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
+    ) -> Answer:
+        """Return what docker-registry itself answers."""
+        connection = http.client.HTTPConnection("registry")
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.connect(self._backend_address)
+        try:
+            connection.request(method, path, body, headers or {})
+            response = connection.getresponse()
+            found = tuple((name.lower(), value) for name, value in response.getheaders())
+            return Answer(response.status, response.read(), found)
+        finally:
+            connection.close()
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline and self._process.poll() is None:
+            try:
+                self.backend("GET", "/v2/")
+            except OSError:
+                time.sleep(0.02)
+            else:
+                return
+        self._process.stop()
+        log = (self._directory / "log").read_text(errors="replace")
+        msg = f"The stand's docker-registry did not start:\n{log[-2000:]}"
+        raise RuntimeError(msg)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    registry: ClassVar[Registry]
+    tls: ClassVar[ssl.SSLContext]
+    protocol_version = "HTTP/1.1"
+
+    def setup(self) -> None:
+        # The handshake belongs in the connection's own thread, not in the accepting one.
+        self.request = self.tls.wrap_socket(self.request, server_side=True)
+        super().setup()
+
+    def do_GET(self) -> None:
+        host = self.headers.get("Host", "").lower()
+        login, token = self._login()
+        answer = self._answer(host, login, token)
+        self.registry.requests.append(Request(host, self.command, self.path, token, login, answer.status))
+        self.send_response(answer.status)
+        for name, value in answer.headers:
+            self.send_header(name, value)
+        if not any(name.lower() == "content-length" for name, _ in answer.headers):
+            self.send_header("Content-Length", str(len(answer.body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(answer.body)
+
+    do_HEAD = do_GET
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Log nothing: requests are recorded."""
+
+    def _login(self) -> tuple[str | None, Token | None]:
+        scheme, _, value = self.headers.get("Authorization", "").partition(" ")
+        if scheme != "Basic":
+            return None, None
+        login = base64.b64decode(value).decode()
+        username, _, password = login.partition(":")
+        token = self.registry.aws.find_token(password)
+        return login, token if username == "AWS" else None
+
+    def _answer(self, host: str, login: str | None, token: Token | None) -> Answer:
+        if ".s3." in host:
+            return self._layer()
+        if host not in self.registry.owners:
+            return Answer(404)
+        account, region = self.registry.owners[host]
+        refusal = self._refuse_public(host, login, token) if account == PUBLIC else _refuse(host, region, token)
+        return refusal or self._content(account, region, token)
+
+    def _refuse_public(self, host: str, login: str | None, token: Token | None) -> Answer | None:
+        if self.path.startswith("/token/"):
+            if login is not None and (token is None or token.service != "ecr-public" or _dead(token)):
+                return Answer(400, json.dumps({"message": EXPIRED}).encode())
+            return Answer(200, json.dumps({"token": "anonymous" if token is None else "known"}).encode())
+        if self.headers.get("Authorization", "").startswith("Bearer "):
+            return None
+        realm = f'Bearer realm="https://{host}/token/",service="{host}",scope="aws"'
+        return Answer(401, headers=(("Www-Authenticate", realm),))
+
+    def _content(self, account: str, region: str, token: Token | None) -> Answer:
+        found = re.fullmatch(r"/v2/(.+)/(manifests|blobs)/([^/]+)", self.path)
+        if not found:
+            return Answer(200)
+        repository, kind, reference = found.groups()
+        key = (account, region, repository)
+        if key not in self.registry.policies:
+            what = f"The repository with name '{repository}' does not exist in the registry with id '{account}'"
+            return _error(404, "NAME_UNKNOWN", what)
+        if token and token.identity.account not in {account, *self.registry.policies[key]} and account != PUBLIC:
+            action = "ecr:BatchGetImage" if kind == "manifests" else "ecr:GetDownloadUrlForLayer"
+            what = (
+                f"User: {token.identity.arn} is not authorized to perform: {action} on resource: "
+                f"arn:aws:ecr:{region}:{account}:repository/{repository} "
+                f"because no resource-based policy allows the {action} action"
+            )
+            return _error(403, "DENIED", what)
+        path = f"/v2/{account}/{region}/{repository}/{kind}/{reference}"
+        if kind == "blobs" and self.command == "GET":
+            ticket = secrets.token_hex(16)
+            self.registry.tickets[ticket] = path
+            where = f"https://{bucket(region)}/{reference}?X-Amz-Signature={ticket}"
+            return Answer(307, headers=(("Location", where),))
+        answer = self.registry.backend(self.command, path, headers={"Accept": self.headers.get("Accept", "")})
+        if kind == "manifests" and answer.status == 404:
+            return _error(404, "MANIFEST_UNKNOWN", "Requested image not found")
+        kept = ("content-type", "content-length", "docker-content-digest")
+        headers = tuple((name, value) for name, value in answer.headers if name in kept)
+        return Answer(answer.status, answer.body, headers)
+
+    def _layer(self) -> Answer:
+        if "Authorization" in self.headers:
+            what = "Only one auth mechanism allowed"
+            return Answer(400, f"<Error><Code>InvalidArgument</Code><Message>{what}</Message></Error>".encode())
+        path = self.registry.tickets.get(self.path.rpartition("=")[2])
+        if path is None or self.registry.layers_refused:
+            return Answer(403, b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>")
+        return self.registry.backend("GET", path)
+
+
+def _refuse(host: str, region: str, token: Token | None) -> Answer | None:
+    if token is None:
+        realm = f'Basic realm="https://{host}/",service="ecr.amazonaws.com"'
+        return Answer(401, b"Not Authorized", (("Www-Authenticate", realm),))
+    if _dead(token) or token.region != region or token.service != "ecr":
+        return _error(403, "DENIED", EXPIRED)
+    return None
+
+
+def _dead(token: Token) -> bool:
+    return token.expires_at <= time.time()
+
+
+def _error(status: int, code: str, message: str) -> Answer:
+    body = json.dumps({"errors": [{"code": code, "message": message}]}).encode()
+    return Answer(status, body, (("Content-Type", "application/json"),))
