@@ -264,7 +264,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.registry.tickets[ticket] = path
             where = f"https://{bucket(region)}/{reference}?X-Amz-Signature={ticket}"
             return Answer(307, headers=(("Location", where),))
-        answer = self.registry.backend(self.command, path, headers={"Accept": self.headers.get("Accept", "")})
+        # The engine sends several such headers, in any order.
+        accept = ", ".join(self.headers.get_all("Accept", []))
+        answer = self.registry.backend(self.command, path, headers={"Accept": accept})
         if kind == "manifests" and answer.status == 404:
             return _error(404, "MANIFEST_UNKNOWN", "Requested image not found")
         kept = ("content-type", "content-length", "docker-content-digest")
