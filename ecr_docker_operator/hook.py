@@ -73,6 +73,10 @@ class EcrDockerHook(DockerHook):
         ecr_hook.alias = alias
         return ecr_hook
 
+    def __getstate__(self) -> dict[str, Any]:
+        # docker-py's client does not work once it was pickled; a copy makes its own.
+        return {name: value for name, value in vars(self).items() if name != "api_client"}
+
     @cached_property
     def api_client(self) -> APIClient:
         """Client of the engine, made and logged in as DockerHook does, that pulls from Amazon ECR (cached)."""

@@ -86,7 +86,9 @@ class Aws:
         """Role ARN -> ARNs that may assume it."""
         self.fault: AwsError | None = None
         """What every call is answered with, if set."""
-        self._identities: dict[str, Identity] = {}
+        self.faults: list[AwsError] = []
+        """What the next calls are answered with, one each."""
+        self.identities: dict[str, Identity] = {}
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -130,7 +132,8 @@ class Aws:
         self.tokens.clear()
         self.lifetime = TWELVE_HOURS
         self.fault = None
-        for identity in self._identities.values():
+        self.faults.clear()
+        for identity in self.identities.values():
             identity.may_get_token = True
 
     def issue(self, service: str, region: str, identity: Identity) -> Token:
@@ -175,7 +178,7 @@ class Aws:
         if not found:
             raise AwsError(400, "MissingAuthenticationTokenException", "Missing Authentication Token")
         key, region, service, signed, signature = found.groups()
-        identity = self._identities.get(key)
+        identity = self.identities.get(key)
         if identity is None or identity.session_token != request.headers.get("X-Amz-Security-Token"):
             code = "InvalidClientTokenId" if service == "sts" else "UnrecognizedClientException"
             status = 403 if service == "sts" else 400
@@ -188,7 +191,7 @@ class Aws:
     def _add(self, account: str, arn: str, prefix: str) -> Identity:
         key = prefix + base64.b32encode(secrets.token_bytes(10)).decode()
         identity = Identity(account, arn, key, secrets.token_urlsafe(30))
-        self._identities[key] = identity
+        self.identities[key] = identity
         return identity
 
 
@@ -221,6 +224,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(answer)
 
     def _answer(self, request: AWSRequest, body: bytes) -> bytes:
+        if self.aws.faults:
+            raise self.aws.faults.pop(0)
         if self.aws.fault:
             raise self.aws.fault
         identity, service, region = self.aws.identify(request)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import ipaddress
 import ssl
 from typing import TYPE_CHECKING
 
@@ -40,23 +41,25 @@ class Authority:
         context.sni_callback = choose
         return context
 
+    def issue_file(self, host: str) -> Path:
+        """Return a file with a key and a certificate for *host*, a name or an address."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        names = x509.SubjectAlternativeName([_general_name(host)])
+        # A common name has room for 64 characters; the host is among the alternative names.
+        certificate = self._issue(x509.Name([]), key, names)
+        path = self._directory / f"{host}.pem"
+        path.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+            + certificate.public_bytes(serialization.Encoding.PEM)
+        )
+        return path
+
     def _context_of(self, host: str) -> ssl.SSLContext:
         if host not in self._contexts:
-            key = ec.generate_private_key(ec.SECP256R1())
-            names = x509.SubjectAlternativeName([x509.DNSName(host.lower())])
-            # A common name has room for 64 characters; the host is among the alternative names.
-            certificate = self._issue(x509.Name([]), key, names)
-            path = self._directory / f"{host}.pem"
-            path.write_bytes(
-                key.private_bytes(
-                    serialization.Encoding.PEM,
-                    serialization.PrivateFormat.PKCS8,
-                    serialization.NoEncryption(),
-                )
-                + certificate.public_bytes(serialization.Encoding.PEM)
-            )
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(path)
+            context.load_cert_chain(self.issue_file(host))
             self._contexts[host] = context
         return self._contexts[host]
 
@@ -73,3 +76,10 @@ class Authority:
             not_valid_after=now + dt.timedelta(days=7),
         )
         return builder.add_extension(extension, critical=True).sign(self._key, hashes.SHA256())
+
+
+def _general_name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host.lower())

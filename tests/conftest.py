@@ -1,0 +1,91 @@
+"""Fixtures of all tests. Nothing here reads the machine's own Airflow, AWS or Docker configuration."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import tempfile
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+# Airflow reads its configuration when it is first imported, so this comes before.
+_FOREIGN = ("AIRFLOW", "AWS_", "DOCKER_", "ECR_", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
+_HOME = tempfile.mkdtemp(prefix="ecr-tests-")
+for _name in [name for name in os.environ if name.startswith(_FOREIGN)]:
+    del os.environ[_name]
+os.environ.update(
+    {
+        "AIRFLOW_HOME": f"{_HOME}/airflow",
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AWS_CONFIG_FILE": f"{_HOME}/no-aws-config",
+        "AWS_SHARED_CREDENTIALS_FILE": f"{_HOME}/no-aws-credentials",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "DOCKER_CONFIG": f"{_HOME}/no-docker-config",
+        "NO_PROXY": "*",
+    }
+)
+
+import pytest
+
+from tests.recording_engine import RecordingEngine
+from tests.stand import Stand
+from tests.stand.aws import Aws
+from tests.stand.hosts import ACCOUNT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_SHOWN = ("apache-airflow", "apache-airflow-providers-docker", "apache-airflow-providers-amazon", "docker", "boto3")
+
+
+def pytest_report_header() -> str:
+    """Show the versions that everything here stands on."""
+    parts = [f"{name} {version(name)}" for name in _SHOWN]
+    return ", ".join([*parts, f"{platform.system()} {platform.release()}"])
+
+
+def pytest_unconfigure() -> None:
+    """Remove the configuration that the tests had instead of the machine's."""
+    shutil.rmtree(_HOME, ignore_errors=True)
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
+    """AWS's API alone; boto3 finds it, and the keys of the user ``worker``, in the environment."""
+    with Aws() as api:
+        worker = api.add_user(ACCOUNT, "worker")
+        monkeypatch.setenv("AWS_ENDPOINT_URL", api.url)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", worker.access_key)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", worker.secret_key)
+        yield api
+
+
+@pytest.fixture
+def logged(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Callable[[], str]:
+    """Provide a function that returns what was logged, through structlog (Airflow 3) or logging (Airflow 2)."""
+    return lambda: capsys.readouterr().out + caplog.text
+
+
+@pytest.fixture
+def engine() -> Iterator[RecordingEngine]:
+    """Provide an engine that pulls nothing and records every request."""
+    with RecordingEngine() as recording:
+        yield recording
+
+
+@pytest.fixture(scope="session")
+def running_stand() -> Iterator[Stand]:
+    """Start the stand once; tests take the fixture ``stand``."""
+    with Stand() as stand:
+        yield stand
+
+
+@pytest.fixture
+def stand(running_stand: Stand, monkeypatch: pytest.MonkeyPatch) -> Stand:
+    """Provide the stand with nothing recorded yet; the environment leads to it."""
+    running_stand.aws.reset()
+    running_stand.registry.reset()
+    for name, value in running_stand.environment.items():
+        monkeypatch.setenv(name, value)
+    return running_stand

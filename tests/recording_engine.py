@@ -1,0 +1,123 @@
+"""A small HTTP engine that pulls nothing, and records what it was asked with which login."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import threading
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+from urllib.parse import parse_qs, urlsplit
+
+if TYPE_CHECKING:
+    import ssl
+    from types import TracebackType
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request: method, path without the API's version, query, body, and the ``X-Registry-Auth`` it carried."""
+
+    method: str
+    path: str
+    query: dict[str, list[str]]
+    body: dict[str, Any] = field(repr=False)
+    login: dict[str, str] | None
+    """Decoded; ``None`` if the request carried no login."""
+
+
+class RecordingEngine:
+    """The few paths of the Docker Engine API that a pull, a login and a service need."""
+
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self.asked: list[Asked] = []
+        self.present: set[str] = set()
+        """Names of the images that it says it has."""
+        self.stream: list[dict[str, Any]] = [{"status": "Pulling"}, {"status": "Done"}]
+        """Items of the stream with which a pull is answered."""
+        self.pull_status, self.pull_answer = 200, ""
+        """Status of a pull; above 400 with this message instead of the stream."""
+        self._tls = tls
+
+    def __enter__(self) -> Self:
+        handler = type("Handler", (_Handler,), {"engine": self})
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        if self._tls:
+            self._server.socket = self._tls.wrap_socket(self._server.socket, server_side=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self._thread.start()
+        self.url = f"tcp://127.0.0.1:{self._server.server_port}"
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def pulls(self) -> list[Asked]:
+        """Return the pulls."""
+        return [asked for asked in self.asked if asked.path == "/images/create"]
+
+    def passwords(self) -> list[str | None]:
+        """Return the password that each pull carried; ``None`` for an anonymous pull."""
+        logins = [asked.login or {} for asked in self.pulls()]
+        return [login.get("password") or login.get("Password") for login in logins]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    engine: ClassVar[RecordingEngine]
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        url = urlsplit(self.path)
+        path = re.sub(r"^/v[0-9.]+", "", url.path)
+        content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        header = self.headers.get("X-Registry-Auth")
+        login = json.loads(base64.urlsafe_b64decode(header)) if header else None
+        body = json.loads(content) if content else {}
+        self.engine.asked.append(Asked(self.command, path, parse_qs(url.query), body, login))
+        if path == "/images/create" and self.engine.pull_status < 400:
+            self._stream(self.engine.stream)
+        elif path == "/images/create":
+            self._answer(self.engine.pull_status, {"message": self.engine.pull_answer})
+        elif path == "/images/json":
+            name = parse_qs(url.query).get("filters", [""])[0]
+            self._answer(200, [{"Id": image} for image in self.engine.present if json.dumps(image) in name])
+        else:
+            self._answer(*_ANSWERS.get(path, (404, {"message": f"no such path: {path}"})))
+
+    do_POST = do_GET
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Log nothing: requests are recorded."""
+
+    def _answer(self, status: int, answer: Any) -> None:
+        content = (answer if isinstance(answer, str) else json.dumps(answer)).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def _stream(self, items: list[dict[str, Any]]) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for item in items:
+            line = json.dumps(item).encode() + b"\r\n"
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
+        self.wfile.write(b"0\r\n\r\n")
+
+
+_ANSWERS: dict[str, tuple[int, Any]] = {
+    "/_ping": (200, "OK"),
+    "/version": (200, {"ApiVersion": "1.41"}),
+    "/auth": (200, {"Status": "Login Succeeded"}),
+    "/services/create": (201, {"ID": "service"}),
+    "/containers/create": (500, {"message": "this engine runs nothing"}),
+}

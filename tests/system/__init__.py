@@ -1,0 +1,1 @@
+"""The system: real engine, real registry, real boto3, real Airflow."""

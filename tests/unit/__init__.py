@@ -1,0 +1,1 @@
+"""Units: pure tables, AWS's API on the wire, and an engine that only records."""

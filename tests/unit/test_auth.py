@@ -1,0 +1,198 @@
+"""What reaches the engine as ``X-Registry-Auth``, whatever logins lie around on the worker."""
+
+from __future__ import annotations
+
+import base64
+import json
+import pickle
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from docker.api.client import APIClient
+from docker.errors import DockerException
+
+from ecr_docker_operator import EcrUpstreamError
+from ecr_docker_operator.auth import EcrAuthConfig, install
+from ecr_docker_operator.credentials import AwsIdentity
+from ecr_docker_operator.registry import EcrRegistry
+from tests.stand.aws import AwsError
+from tests.stand.hosts import ACCOUNT
+from tests.unit.test_registry import LOOK_ALIKES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.recording_engine import RecordingEngine
+    from tests.stand.aws import Aws
+
+HOST = f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com"
+OTHER = "registry.example.com"
+IDENTITY = AwsIdentity(None)
+
+
+def login(password: str) -> dict[str, str]:
+    """Return an entry of ``auths`` in Docker's ``config.json``."""
+    return {"auth": base64.b64encode(f"AWS:{password}".encode()).decode()}
+
+
+STALE = {
+    "no-config": {},
+    "auths": {"auths": {HOST: login("stale"), OTHER: login("other")}},
+    "auths-with-scheme": {"auths": {f"https://{HOST}": login("stale"), OTHER: login("other")}},
+    "credsStore": {"credsStore": "stale"},
+    "credHelpers": {"credHelpers": {HOST: "stale", OTHER: "stale"}},
+    "credsStore-not-installed": {"credsStore": "not-installed"},
+    "credHelpers-not-installed": {"credHelpers": {HOST: "not-installed"}, "auths": {OTHER: login("other")}},
+}
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Provide the path of the worker's ``config.json``, and a credential helper that gives out stale logins."""
+    helper = tmp_path / "docker-credential-stale"
+    helper.write_text('#!/bin/sh\nprintf \'{"ServerURL": "any", "Username": "AWS", "Secret": "stale"}\'\n')
+    helper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    return tmp_path / "config.json"
+
+
+def connect(engine: RecordingEngine, *, alias: EcrRegistry | None = None, ecr: bool = True) -> APIClient:
+    """Return a client of *engine*, which asks us for logins if *ecr*."""
+    client = APIClient(base_url=engine.url, version="1.41")
+    if ecr:
+        install(client, IDENTITY, alias)
+    return client
+
+
+@pytest.mark.parametrize("content", STALE.values(), ids=STALE)
+def test_fresh_token_beats_the_workers_logins(
+    content: dict[str, Any], config: Path, engine: RecordingEngine, aws: Aws
+) -> None:
+    """Whatever the worker holds for the host, each pull carries a token of its own, for exactly that host."""
+    config.write_text(json.dumps(content))
+    client = connect(engine)
+    client.pull(f"{HOST}/app:1")
+    client.pull(f"{HOST}/app:2")
+    assert [token.password for token in aws.tokens] == engine.passwords()
+    assert len(set(engine.passwords())) == 2
+    assert [asked.login for asked in engine.pulls()] == [
+        {"username": "AWS", "password": password, "serveraddress": HOST} for password in engine.passwords()
+    ]
+
+
+# docker-py warns of a helper that is not installed; plain and ours alike.
+@pytest.mark.filterwarnings("ignore:docker-credential-not-installed not installed:UserWarning")
+@pytest.mark.parametrize("content", STALE.values(), ids=STALE)
+@pytest.mark.parametrize("image", [f"{OTHER}/app:1", "busybox:1", "quay.io/app:1"])
+def test_other_registries_resolve_as_before(
+    content: dict[str, Any], image: str, config: Path, engine: RecordingEngine, aws: Aws
+) -> None:
+    """For every other registry, plain docker-py and ours send the same, or fail the same."""
+    config.write_text(json.dumps(content))
+    outcomes = []
+    for ecr in (False, True):
+        try:
+            connect(engine, ecr=ecr).pull(image)
+        except DockerException as error:
+            outcomes.append(str(error))
+        else:
+            outcomes.append(str(engine.pulls()[-1].login))
+    assert outcomes[0] == outcomes[1]
+    assert aws.calls == []
+
+
+def test_login_made_later_is_found(config: Path, engine: RecordingEngine) -> None:
+    """A login that comes to a worker without any after the client was made is used, as docker-py does."""
+    client = connect(engine)
+    config.write_text(json.dumps(STALE["auths"]))
+    client.pull(f"{OTHER}/app:1")
+    assert engine.passwords() == ["other"]
+
+
+@pytest.mark.parametrize("host", [host for host in LOOK_ALIKES if host.strip() and "/" not in host], ids=ascii)
+def test_look_alike_gets_no_token(host: str, engine: RecordingEngine, aws: Aws) -> None:
+    """A host that only looks like Amazon ECR's is asked without a login, and AWS is not asked at all."""
+    connect(engine).pull(f"{host}/app:1")
+    assert engine.passwords() == [None]
+    assert aws.calls == []
+
+
+def test_upper_case_host(engine: RecordingEngine, aws: Aws) -> None:
+    """A host in upper case is a host like any other."""
+    connect(engine).pull(f"{HOST.upper()}/app:1")
+    assert [token.password for token in aws.tokens] == engine.passwords()
+    assert (engine.pulls()[0].login or {})["serveraddress"] == HOST.upper()
+
+
+def test_port_is_kept(engine: RecordingEngine, aws: Aws) -> None:
+    """The login is for the host and the port that are pulled from."""
+    connect(engine).pull(f"{HOST}:443/app:1")
+    assert [token.password for token in aws.tokens] == engine.passwords()
+    assert (engine.pulls()[0].login or {})["serveraddress"] == f"{HOST}:443"
+
+
+def test_alias(engine: RecordingEngine, aws: Aws) -> None:
+    """A host that is said to be a registry gets that registry's token; no other host does."""
+    alias = EcrRegistry.private(ACCOUNT, "us-west-2", host="localhost:5000")
+    client = connect(engine, alias=alias)
+    client.pull("localhost:5000/app:1")
+    client.pull("localhost:5001/app:1")
+    assert engine.passwords() == [aws.tokens[0].password, None]
+    assert [call.region for call in aws.calls] == ["us-west-2"]
+
+
+def test_service_and_inspection(engine: RecordingEngine, aws: Aws) -> None:
+    """A Swarm service and an inspection of the registry's image carry fresh tokens, too."""
+    client = connect(engine)
+    client.create_service({"ContainerSpec": {"Image": f"{HOST}/app:1"}})
+    with pytest.raises(DockerException, match="no such path"):
+        client.inspect_distribution(f"{HOST}/app:1")
+    logins = [asked.login or {} for asked in engine.asked if asked.path.startswith(("/services", "/distribution"))]
+    assert [token.password for token in aws.tokens] == [login["password"] for login in logins]
+    assert len(logins) == 2
+
+
+def test_nothing_but_a_pull_asks(engine: RecordingEngine, aws: Aws) -> None:
+    """Requests that carry no login cost no token."""
+    client = connect(engine)
+    client.ping()
+    client.images(name=f"{HOST}/app:1")
+    assert aws.calls == []
+
+
+def test_public_token(engine: RecordingEngine, aws: Aws) -> None:
+    """A public image is pulled with a token of ECR Public."""
+    connect(engine).pull("public.ecr.aws/docker/library/busybox:1")
+    assert [token.password for token in aws.tokens] == engine.passwords()
+    assert [call.service for call in aws.calls] == ["ecr-public"]
+
+
+@pytest.mark.parametrize("content", STALE.values(), ids=STALE)
+def test_public_without_aws(
+    content: dict[str, Any], config: Path, engine: RecordingEngine, aws: Aws, caplog: pytest.LogCaptureFixture
+) -> None:
+    """If AWS gives no public token, the pull is anonymous, and a stale public login does not take its place."""
+    config.write_text(json.dumps(content).replace(HOST, "public.ecr.aws"))
+    aws.fault = AwsError(400, "AccessDeniedException", "no")
+    connect(engine).pull("public.ecr.aws/docker/library/busybox:1")
+    assert engine.passwords() == [None]
+    assert "Going on without a login, which ECR Public allows at a lower rate." in caplog.text
+
+
+def test_client_that_keeps_logins_elsewhere(engine: RecordingEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A docker-py without the attribute is an error that names it, never an anonymous pull."""
+    kept = [name for name in APIClient.__attrs__ if name != "_auth_configs"]
+    monkeypatch.setattr(APIClient, "__attrs__", kept)
+    with pytest.raises(EcrUpstreamError, match=r"^docker [0-9.]+: APIClient\._auth_configs is gone"):
+        connect(engine)
+
+
+def test_nothing_is_kept(engine: RecordingEngine, aws: Aws) -> None:
+    """After a pull, the client's logins hold no token, and can be pickled."""
+    client = connect(engine)
+    client.pull(f"{HOST}/app:1")
+    logins = client._auth_configs  # noqa: SLF001
+    assert isinstance(logins, EcrAuthConfig)
+    assert aws.tokens[0].password.encode() not in pickle.dumps(logins)
+    assert aws.tokens[0].password not in repr(vars(logins)) + repr(logins)

@@ -1,0 +1,270 @@
+"""One call to AWS: whose, where, for what; and what becomes of its answer."""
+
+from __future__ import annotations
+
+import base64
+import logging
+import pickle
+import re
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from airflow.providers.common.compat.sdk import Connection, redact
+from botocore.awsrequest import AWSResponse
+from botocore.stub import Stubber
+from docker.auth import encode_header
+
+from ecr_docker_operator import EcrTokenError
+from ecr_docker_operator.credentials import AwsIdentity, EcrCredentials, fetch_credentials
+from ecr_docker_operator.registry import EcrRegistry
+from tests.stand.aws import AwsError
+from tests.stand.hosts import ACCOUNT, OTHER_ACCOUNT
+from tests.unit.test_registry import PRIVATE
+
+if TYPE_CHECKING:
+    from tests.stand.aws import Aws
+
+HOST = f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com"
+REGISTRY = EcrRegistry.private(ACCOUNT, "eu-west-1")
+PUBLIC = EcrRegistry("public.ecr.aws", "us-east-1", None)
+IDENTITY = AwsIdentity(None)
+
+
+class Answering(AwsIdentity):
+    """An identity whose client gives one answer, and insists on a call without parameters."""
+
+    def __init__(self, answer: dict[str, Any], service: str = "ecr") -> None:
+        super().__init__(None)
+        client = boto3.client(service, "eu-west-1", aws_access_key_id="key", aws_secret_access_key="secret")
+        stubber = Stubber(client)
+        stubber.add_response("get_authorization_token", answer, {})
+        stubber.activate()
+        self.__dict__["stubbed"] = client
+
+    def client(self, registry: EcrRegistry) -> Any:  # noqa: ARG002
+        """Return the one client."""
+        return self.__dict__["stubbed"]
+
+
+def answer_of(token: str) -> dict[str, Any]:
+    """Return ECR's answer with *token* in it."""
+    return {"authorizationData": [{"authorizationToken": token, "proxyEndpoint": "https://not-this-one.example"}]}
+
+
+def encoded(login: str) -> str:
+    """Return *login* as a token encodes it."""
+    return base64.b64encode(login.encode()).decode()
+
+
+def test_token_of_the_worker(aws: Aws) -> None:
+    """The login is what AWS answered to one call, made as the worker in the registry's region."""
+    credentials = fetch_credentials(REGISTRY, IDENTITY)
+    assert [token.password for token in aws.tokens] == [credentials.password]
+    assert ("AWS", HOST) == (credentials.username, credentials.serveraddress)
+    [call] = aws.calls
+    assert ("ecr", "eu-west-1", f"arn:aws:iam::{ACCOUNT}:user/worker") == (call.service, call.region, call.arn)
+
+
+def test_region_is_the_registrys(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the worker's nor the connection's region is asked, but the registry's."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-west-2")
+    extra = '{"region_name": "ap-south-1"}'
+    monkeypatch.setenv("AIRFLOW_CONN_ELSEWHERE", Connection(conn_id="x", conn_type="aws", extra=extra).get_uri())
+    fetch_credentials(REGISTRY, AwsIdentity("elsewhere"))
+    assert [call.region for call in aws.calls] == ["eu-west-1"]
+
+
+def test_identity_is_the_connections(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The role that the AWS connection names is assumed, and asks for the token."""
+    worker = next(iter(aws.identities.values()))
+    role = aws.add_role(OTHER_ACCOUNT, "puller", trusted=worker)
+    extra = f'{{"role_arn": "{role}"}}'
+    monkeypatch.setenv("AIRFLOW_CONN_OTHER", Connection(conn_id="x", conn_type="aws", extra=extra).get_uri())
+    fetch_credentials(REGISTRY, AwsIdentity("other"))
+    assumed = f"arn:aws:sts::{OTHER_ACCOUNT}:assumed-role/puller/airflow_other"
+    assert [(call.operation, call.arn) for call in aws.calls] == [
+        ("AssumeRole", worker.arn),
+        ("GetAuthorizationToken", assumed),
+    ]
+
+
+def test_missing_connection_is_the_workers_own_identity(aws: Aws) -> None:
+    """``aws_default`` need not exist: without it, boto3's own chain asks."""
+    fetch_credentials(REGISTRY, AwsIdentity())
+    assert [call.arn for call in aws.calls] == [f"arn:aws:iam::{ACCOUNT}:user/worker"]
+
+
+def test_public_token(aws: Aws) -> None:
+    """ECR Public has a service of its own, asked in us-east-1."""
+    credentials = fetch_credentials(PUBLIC, IDENTITY)
+    assert [token.password for token in aws.tokens] == [credentials.password]
+    assert [(call.service, call.region) for call in aws.calls] == [("ecr-public", "us-east-1")]
+
+
+@pytest.mark.parametrize(("host", "region", "fips"), [(row[0], row[2], row[4]) for row in PRIVATE])
+def test_url_of_the_call(host: str, region: str, fips: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """botocore sends the call to the plain endpoint of the host's region, to the FIPS one for a FIPS host."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    registry = EcrRegistry.parse(host)
+    assert registry is not None
+    client = IDENTITY.client(registry)
+    sent = []
+
+    def answer(request: Any, **_: object) -> AWSResponse:
+        sent.append(request)
+        return AWSResponse(request.url, 200, {}, None)
+
+    client.meta.events.register("before-send", answer)
+    with pytest.raises(AttributeError):  # the answer has no body to parse
+        client.get_authorization_token()
+    [request] = sent
+    name = "ecr-fips" if fips else "ecr"
+    assert re.match(rf"https://api\.{name}\.{region}\.[a-z0-9.-]+/$", request.url)
+    assert f"/{region}/ecr/aws4_request" in request.headers["Authorization"].decode()
+
+
+def test_registry_ids_are_not_sent_and_proxy_endpoint_is_not_used() -> None:
+    """The deprecated parameter is left away, and the login is for the host that is pulled from."""
+    credentials = fetch_credentials(REGISTRY, Answering(answer_of(encoded("AWS:secret"))))
+    assert credentials.auth_config == {"username": "AWS", "password": "secret", "serveraddress": HOST}
+
+
+def test_password_with_colons() -> None:
+    """Only the first colon divides."""
+    assert fetch_credentials(REGISTRY, Answering(answer_of(encoded("AWS:a:b:c")))).password == "a:b:c"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"authorizationData": []},
+        {"authorizationData": [{}]},
+        answer_of(""),
+        answer_of("not base64!"),
+        answer_of(base64.b64encode(b"AWS:\xff").decode()),
+        answer_of(encoded("no colon")),
+        answer_of(encoded("AWS:")),
+        answer_of(encoded(":secret")),
+    ],
+    ids=["nothing", "empty", "no-token", "empty-token", "not-base64", "not-utf8", "no-colon", "no-password", "no-user"],
+)
+def test_answer_without_token(answer: dict[str, Any]) -> None:
+    """An answer from which no login can be read is an error, whose text and chain hold nothing of the answer."""
+    sentence = (
+        f"Amazon ECR registry {ACCOUNT} in eu-west-1: no authorization token for the worker's own AWS credentials. "
+        "AWS answered without a token of the form 'user:password' in base64. "
+        "Check what answers at the endpoint URL, if one is configured."
+    )
+    with pytest.raises(EcrTokenError, match=f"^{re.escape(sentence)}$") as caught:
+        fetch_credentials(REGISTRY, Answering(answer))
+    assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            AwsError(400, "AccessDeniedException", "User: arn:aws:iam::1:user/x is not authorized to perform: y"),
+            "User: arn:aws:iam::1:user/x is not authorized to perform: y. "
+            "Allow ecr:GetAuthorizationToken on resource '*' to that user or role.",
+        ),
+        (
+            AwsError(400, "UnrecognizedClientException", "The security token included in the request is invalid."),
+            "The security token included in the request is invalid. Check the access key that was used; "
+            f"it may be deleted, or of another partition than Amazon ECR registry {ACCOUNT} in eu-west-1.",
+        ),
+        (
+            AwsError(400, "ExpiredTokenException", "The security token included in the request is expired"),
+            "The security token included in the request is expired. Renew that session's credentials.",
+        ),
+        (AwsError(400, "SomethingNew", "Unheard of"), "Unheard of. The task can be tried again once AWS answers."),
+    ],
+    ids=lambda value: value.code if isinstance(value, AwsError) else "",
+)
+def test_refusal(aws: Aws, error: AwsError, said: str) -> None:
+    """A refusal names the registry and the identity, repeats AWS's words, and says what to do."""
+    aws.fault = error
+    sentence = (
+        f"Amazon ECR registry {ACCOUNT} in eu-west-1: no authorization token for AWS connection 'mine'. "
+        f"An error occurred ({error.code}) when calling the GetAuthorizationToken operation: {said}"
+    )
+    with pytest.raises(EcrTokenError, match=f"^{re.escape(sentence)}$"):
+        fetch_credentials(REGISTRY, AwsIdentity("mine"))
+
+
+def test_no_credentials(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker without any AWS credentials is told to get some."""
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    with pytest.raises(EcrTokenError, match=r"Unable to locate credentials\. Give the worker a role, or name"):
+        fetch_credentials(REGISTRY, IDENTITY)
+    assert aws.calls == []
+
+
+def test_public_refusal_names_both_actions(aws: Aws) -> None:
+    """The token of ECR Public needs two actions."""
+    aws.fault = AwsError(400, "AccessDeniedException", "no")
+    with pytest.raises(EcrTokenError, match="Allow ecr-public:GetAuthorizationToken and sts:GetServiceBearerToken on"):
+        fetch_credentials(PUBLIC, IDENTITY)
+
+
+def test_throttling_is_waited_out(aws: Aws) -> None:
+    """botocore tries again when AWS throttles, without any configuration."""
+    aws.faults = [AwsError(400, "ThrottlingException", "Rate exceeded")] * 2
+    assert fetch_credentials(REGISTRY, IDENTITY).password == aws.tokens[0].password
+
+
+def test_botocore_config_wins(aws: Aws) -> None:
+    """What the user configures replaces our default."""
+    aws.faults = [AwsError(400, "ThrottlingException", "Rate exceeded")]
+    config = {"retries": {"total_max_attempts": 1}}
+    with pytest.raises(EcrTokenError, match="Rate exceeded"):
+        fetch_credentials(REGISTRY, AwsIdentity(None, botocore_config=config))
+
+
+def test_config_of_the_connection_is_kept(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``config_kwargs`` of the AWS connection hold, as in the amazon provider's operators."""
+    aws.faults = [AwsError(400, "ThrottlingException", "Rate exceeded")]
+    extra = '{"config_kwargs": {"retries": {"total_max_attempts": 1}}}'
+    monkeypatch.setenv("AIRFLOW_CONN_ONCE", Connection(conn_id="x", conn_type="aws", extra=extra).get_uri())
+    with pytest.raises(EcrTokenError, match="Rate exceeded"):
+        fetch_credentials(REGISTRY, AwsIdentity("once"))
+
+
+def test_default_region(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection's region comes before boto3's; without either there is none."""
+    assert IDENTITY.default_region() is None
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-west-2")
+    assert IDENTITY.default_region() == "us-west-2"
+    extra = '{"region_name": "ap-south-1"}'
+    monkeypatch.setenv("AIRFLOW_CONN_SOUTH", Connection(conn_id="x", conn_type="aws", extra=extra).get_uri())
+    assert AwsIdentity("south").default_region() == "ap-south-1"
+
+
+def test_secrets_are_masked(aws: Aws) -> None:
+    """Password, token and header are masked in Airflow's logs; the repr shows no password."""
+    credentials = fetch_credentials(REGISTRY, IDENTITY)
+    header = encode_header(credentials.auth_config).decode()
+    for secret in (credentials.password, aws.tokens[0].authorization, header):
+        assert redact(f"before {secret} after") == "before *** after"
+    assert repr(credentials) == f"EcrCredentials(serveraddress='{HOST}', username='AWS')"
+
+
+def test_debug_log_of_botocore_is_quiet(aws: Aws, caplog: pytest.LogCaptureFixture) -> None:
+    """At DEBUG botocore prints the answers it parses; not this one, and other threads' and later ones as before."""
+    caplog.set_level(logging.DEBUG)
+    fetch_credentials(REGISTRY, IDENTITY)
+    assert caplog.records
+    assert aws.tokens[0].password not in caplog.text
+    assert aws.tokens[0].authorization not in caplog.text
+    logging.getLogger("botocore.parsers").debug("heard again")
+    assert "heard again" in caplog.text
+
+
+def test_identity_can_be_pickled() -> None:
+    """What the hook keeps survives pickling, as operators are copied and sent."""
+    identity = AwsIdentity("mine", verify=False, botocore_config={"connect_timeout": 1})
+    assert identity == pickle.loads(pickle.dumps(identity))  # noqa: S301
+    assert EcrCredentials(HOST, "AWS", "pass") == EcrCredentials(HOST, "AWS", "pass")

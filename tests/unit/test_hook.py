@@ -1,0 +1,142 @@
+"""EcrDockerHook by itself, and what it does with a Docker connection."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowException, Connection
+from airflow.providers.docker.hooks.docker import DockerHook
+
+from ecr_docker_operator import EcrDockerHook, EcrInputError
+from tests.stand.hosts import ACCOUNT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.recording_engine import RecordingEngine
+    from tests.stand.aws import Aws
+
+HOST = f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com"
+WARNING = "holds a login for Amazon ECR. It is not used"
+
+
+def connect(monkeypatch: pytest.MonkeyPatch, **fields: Any) -> str:
+    """Store a Docker connection with a password of yesterday, and return its id."""
+    connection = Connection(conn_id="x", conn_type="docker", login="AWS", password="yesterday", **fields)
+    monkeypatch.setenv("AIRFLOW_CONN_REGISTRY", connection.get_uri())
+    return "registry"
+
+
+def logins(engine: RecordingEngine) -> list[str]:
+    """Return the registries that the engine was asked to log in to."""
+    return [asked.body["serveraddress"] for asked in engine.asked if asked.path == "/auth"]
+
+
+def test_pull_in_ones_own_code(engine: RecordingEngine, aws: Aws) -> None:
+    """In one's own code, the hook's client pulls with a fresh token; no connection is needed."""
+    client = EcrDockerHook(base_url=engine.url).get_conn()
+    client.pull(f"{HOST}/app:1")
+    client.pull(f"{HOST}/app:1")
+    assert [token.password for token in aws.tokens] == engine.passwords()
+    assert len(set(engine.passwords())) == 2
+    assert logins(engine) == []
+
+
+@pytest.mark.parametrize(
+    "host",
+    [HOST, f"https://{HOST}", f"{HOST}/", f"https://{HOST}/v2", f"{HOST}:443", "public.ecr.aws"],
+)
+def test_left_over_connection(
+    host: str, engine: RecordingEngine, aws: Aws, monkeypatch: pytest.MonkeyPatch, logged: Callable[[], str]
+) -> None:
+    """A connection for Amazon ECR is not logged in with; one warning says that it can be deleted."""
+    hook = EcrDockerHook(connect(monkeypatch, host=host), base_url=engine.url)
+    hook.get_conn().pull(f"{HOST}/app:1")
+    hook.get_conn().pull(f"{HOST}/app:1")
+    assert logins(engine) == []
+    assert [token.password for token in aws.tokens] == engine.passwords()
+    assert logged().count(WARNING) == 1
+
+
+def test_connection_for_another_registry(
+    engine: RecordingEngine, aws: Aws, monkeypatch: pytest.MonkeyPatch, logged: Callable[[], str]
+) -> None:
+    """A connection for another registry is logged in with, and used there, as DockerHook does."""
+    client = EcrDockerHook(connect(monkeypatch, host="registry.example.com", port=5000), base_url=engine.url).get_conn()
+    client.pull("registry.example.com:5000/app:1")
+    client.pull(f"{HOST}/app:1")
+    assert logins(engine) == ["registry.example.com:5000"]
+    assert engine.passwords() == ["yesterday", aws.tokens[0].password]
+    assert WARNING not in logged()
+
+
+def test_look_alike_connection(engine: RecordingEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection for a host that only looks like Amazon ECR's is another registry's."""
+    EcrDockerHook(connect(monkeypatch, host=f"{HOST}.example.com"), base_url=engine.url).get_conn()
+    assert logins(engine) == [f"{HOST}.example.com"]
+
+
+def test_alias(engine: RecordingEngine, aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An alias gets tokens of the registry that it stands for; a connection for it is left over."""
+    conn_id = connect(monkeypatch, host="registry.example.com", port=5000)
+    host = "registry.example.com:5000"
+    hook = EcrDockerHook(conn_id, base_url=engine.url, registry_host=host, registry_id=ACCOUNT, region_name="us-west-2")
+    hook.get_conn().pull(f"{host}/app:1")
+    assert logins(engine) == []
+    assert [token.password for token in aws.tokens] == engine.passwords()
+    assert [call.region for call in aws.calls] == ["us-west-2"]
+
+
+@pytest.mark.parametrize(
+    "alias",
+    [
+        {"registry_host": "localhost:5000"},
+        {"registry_id": ACCOUNT},
+        {"registry_host": "localhost:5000", "registry_id": ACCOUNT},
+        {"registry_host": "localhost:5000", "registry_id": "1", "region_name": "eu-west-1"},
+        {"registry_host": "localhost:5000", "registry_id": ACCOUNT, "region_name": "nowhere"},
+    ],
+)
+def test_alias_of_nothing(alias: dict[str, Any]) -> None:
+    """An alias needs an account and a region that can be right."""
+    with pytest.raises(EcrInputError):
+        EcrDockerHook(base_url="tcp://127.0.0.1:1", **alias)
+
+
+def test_parameters_are_dockerhooks() -> None:
+    """DockerHook's parameters are taken in its order, and as its names."""
+    ours = EcrDockerHook(None, "tcp://127.0.0.1:1", "1.41", False, 7)
+    names = list(inspect.signature(DockerHook.__init__).parameters)[1:]
+    values: dict[str, Any] = dict(zip(names, [None, "tcp://127.0.0.1:1", "1.41", False, 7], strict=True))
+    by_name, theirs = EcrDockerHook(**values), DockerHook(**values)
+    assert vars(ours) == vars(by_name)
+    assert vars(theirs).items() <= vars(ours).items()
+
+
+def test_no_engine_url() -> None:
+    """Like DockerHook, it must be told where the engine is."""
+    with pytest.raises(AirflowException, match="URL to the Docker server not provided"):
+        EcrDockerHook()
+
+
+def test_like(engine: RecordingEngine) -> None:
+    """A hook that is made like another reaches the same engine in the same way, and leaves the other alone."""
+    other = DockerHook(None, engine.url, "1.41", timeout=7)
+    identity = EcrDockerHook(base_url=engine.url).identity
+    hook = EcrDockerHook.like(other, identity)
+    assert hook.get_conn().timeout == 7
+    assert hook.client_created
+    assert not other.client_created
+
+
+def test_pickle(engine: RecordingEngine, aws: Aws) -> None:
+    """A hook that has pulled can be pickled, without any token, and what comes back pulls with a fresh one."""
+    hook = EcrDockerHook(base_url=engine.url)
+    hook.get_conn().pull(f"{HOST}/app:1")
+    content = pickle.dumps(hook)
+    assert aws.tokens[0].password.encode() not in content
+    pickle.loads(content).get_conn().pull(f"{HOST}/app:2")  # noqa: S301
+    assert [token.password for token in aws.tokens] == engine.passwords()

@@ -1,0 +1,202 @@
+"""Which image is meant, from its name and the operator's parameters; and which values cannot be right."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from ecr_docker_operator import EcrInputError
+from ecr_docker_operator.image import check, locate, split_image
+
+A = "123456789012"
+HOST = f"{A}.dkr.ecr.eu-west-1.amazonaws.com"
+REGISTRY = f"Amazon ECR registry {A} in eu-west-1"
+
+
+def nobody_asks() -> str | None:
+    """Stand for a default region that must not be looked up."""
+    pytest.fail("the default region was asked for")
+
+
+@pytest.mark.parametrize(
+    ("image", "host"),
+    [
+        ("app", None),
+        ("app:1", None),
+        ("team/app:1", None),
+        ("app@sha256:0123", None),
+        ("docker.io/library/busybox", "docker.io"),
+        ("localhost/app", "localhost"),
+        ("localhost:5000/app:1", "localhost:5000"),
+        (f"{HOST}/team/app:1", HOST),
+        (f"{HOST}:443/app@sha256:0123", f"{HOST}:443"),
+        (f"{A}.dkr.ecr.us-west-2.amazonaws.com/public.ecr.aws/foo:latest", f"{A}.dkr.ecr.us-west-2.amazonaws.com"),
+    ],
+)
+def test_host_of_image(image: str, host: str | None) -> None:
+    """The host is what is in front of the first slash, if it can be a host at all."""
+    assert host == split_image(image)[0]
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        f"{HOST}/app",
+        f"{HOST}/app:1",
+        f"{HOST}:443/app:1",
+        f"{HOST}/team/sub/app@sha256:{'0' * 64}",
+        f"{HOST}/docker-hub/library/busybox:1",
+        f"{HOST}/public.ecr.aws/foo:latest",
+    ],
+    ids=["no-tag", "tag", "port", "digest-nested", "pull-through-cache", "public-name-in-path"],
+)
+def test_image_on_private_registry(image: str) -> None:
+    """The name is kept as it is, and the registry read from its host, whatever follows the host."""
+    name, registry = locate(image, None, None, nobody_asks)
+    assert name == image
+    assert registry is not None
+    assert (registry.registry_id, registry.region_name) == (A, "eu-west-1")
+
+
+@pytest.mark.parametrize(
+    "image", ["busybox", "docker.io/library/busybox", f"{HOST}.evil.example/app", "localhost:5000/a"]
+)
+@pytest.mark.parametrize("region", [None, "eu-west-1"])
+def test_image_elsewhere(image: str, region: str | None) -> None:
+    """Without a registry id, an image whose host is not Amazon ECR's is not on Amazon ECR."""
+    assert (image, None) == locate(image, None, region, nobody_asks)
+
+
+@pytest.mark.parametrize(
+    ("region", "host"),
+    [
+        ("eu-west-1", HOST),
+        ("cn-north-1", f"{A}.dkr.ecr.cn-north-1.amazonaws.com.cn"),
+        ("us-gov-east-1", f"{A}.dkr.ecr.us-gov-east-1.amazonaws.com"),
+        ("eusc-de-east-1", f"{A}.dkr.ecr.eusc-de-east-1.amazonaws.eu"),
+    ],
+)
+@pytest.mark.parametrize("image", ["app", "team/app:1", "app@sha256:0123"])
+def test_image_without_host(image: str, region: str, host: str) -> None:
+    """With a registry id, an image without a host is that registry's, under its partition's suffix."""
+    name, registry = locate(image, A, region, nobody_asks)
+    assert name == f"{host}/{image}"
+    assert registry is not None
+    assert (registry.host, registry.registry_id, registry.region_name) == (host, A, region)
+
+
+def test_image_without_host_in_default_region() -> None:
+    """Where nobody names a region, it is the default one."""
+    name, _ = locate("app", A, None, lambda: "eu-west-1")
+    assert name == f"{HOST}/app"
+
+
+@pytest.mark.parametrize("image", ["localhost:5000/app", "registry.example.com/app:1", f"{HOST}.evil.example/app"])
+def test_image_on_alias(image: str) -> None:
+    """With a registry id, a host that is not Amazon ECR's is that registry, and keeps its name."""
+    name, registry = locate(image, A, "eu-west-1", nobody_asks)
+    assert name == image
+    assert registry is not None
+    assert (registry.host, registry.registry_id, registry.region_name) == (split_image(image)[0], A, "eu-west-1")
+
+
+def test_parameters_that_agree() -> None:
+    """Parameters that repeat what the host says are fine."""
+    name, registry = locate(f"{HOST}/app", A, "eu-west-1", nobody_asks)
+    assert name == f"{HOST}/app"
+    assert registry is not None
+
+
+def test_region_beside_public_image() -> None:
+    """A region, perhaps from default_args, does not contradict ECR Public, whose host names none."""
+    _, registry = locate("public.ecr.aws/docker/library/busybox", None, "eu-west-1", nobody_asks)
+    assert registry is not None
+    assert registry.region_name == "us-east-1"
+
+
+@pytest.mark.parametrize(
+    ("image", "registry_id", "region", "sentence"),
+    [
+        (
+            None,
+            "12345678901",
+            None,
+            "registry_id: expected an AWS account of 12 digits, such as '012345678901', got '12345678901'.",
+        ),
+        (
+            None,
+            "1234567890123",
+            None,
+            "registry_id: expected an AWS account of 12 digits, such as '012345678901', got '1234567890123'.",
+        ),
+        (
+            None,
+            "12345678901\n",
+            None,
+            r"registry_id: expected an AWS account of 12 digits, such as '012345678901', got '12345678901\n'.",
+        ),
+        (
+            None,
+            None,
+            "eu-wset-1.x",
+            "region_name: no AWS partition has a region 'eu-wset-1.x'; expected one such as 'eu-west-1'.",
+        ),
+        (
+            None,
+            None,
+            "mars-north-1",
+            "region_name: no AWS partition has a region 'mars-north-1'; expected one such as 'eu-west-1'.",
+        ),
+        ("", None, None, "image: expected a name such as 'repository:tag', got ''."),
+        (" ", None, None, "image: expected a name such as 'repository:tag', got ' '."),
+        (
+            f"https://{HOST}/app:1",
+            None,
+            None,
+            f"image: 'https://{HOST}/app:1' starts with a scheme; leave 'https://' away and write '{HOST}/app:1'.",
+        ),
+        (
+            f"{HOST}/app:1",
+            "210987654321",
+            None,
+            f"registry_id: '210987654321' contradicts the image '{HOST}/app:1', which is in {REGISTRY}; "
+            "leave registry_id away, or correct one of the two.",
+        ),
+        (
+            "public.ecr.aws/app:1",
+            A,
+            None,
+            f"registry_id: '{A}' contradicts the image 'public.ecr.aws/app:1', which is in Amazon ECR Public; "
+            "leave registry_id away, or correct one of the two.",
+        ),
+        (
+            f"{HOST}/app:1",
+            None,
+            "us-west-2",
+            f"region_name: 'us-west-2' contradicts the image '{HOST}/app:1', which is in {REGISTRY}; "
+            "leave region_name away, or correct one of the two.",
+        ),
+    ],
+)
+def test_bad_input(image: str | None, registry_id: str | None, region: str | None, sentence: str) -> None:
+    """What cannot be right gets one sentence, which starts with the parameter and ends with what to do."""
+    with pytest.raises(EcrInputError, match=f"^{re.escape(sentence)}$"):
+        check(image, registry_id, region)
+
+
+@pytest.mark.parametrize("image", ["app:1", "localhost:5000/app"])
+def test_no_region_anywhere(image: str) -> None:
+    """A registry id needs a region, wherever it comes from."""
+    sentence = (
+        f"region_name: nothing says in which region of account {A} the image '{image}' is; "
+        "set region_name, or a region in the AWS connection or in AWS_DEFAULT_REGION."
+    )
+    with pytest.raises(EcrInputError, match=f"^{re.escape(sentence)}$"):
+        locate(image, A, None, lambda: None)
+
+
+def test_bad_default_region() -> None:
+    """A default region is checked like a given one."""
+    with pytest.raises(EcrInputError, match=r"^region_name: no AWS partition has a region 'nowhere'"):
+        locate("app", A, None, lambda: "nowhere")

@@ -1,0 +1,295 @@
+"""EcrDockerOperator: DockerOperator's behaviour, our parameters, and when which of them is checked."""
+
+from __future__ import annotations
+
+import ssl
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.providers.common.compat.sdk import DAG, AirflowException
+from airflow.providers.docker.operators.docker import DockerOperator
+from docker.errors import APIError
+
+from ecr_docker_operator import EcrDockerHook, EcrDockerOperator, EcrError, EcrInputError, EcrPullError, EcrTokenError
+from tests.recording_engine import RecordingEngine
+from tests.stand.aws import AwsError
+from tests.stand.certificates import Authority
+from tests.stand.hosts import ACCOUNT, OTHER_ACCOUNT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.stand.aws import Aws
+
+HOST = f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com"
+IMAGE = f"{HOST}/app:1"
+
+
+def run(
+    engine: RecordingEngine, operator: type[DockerOperator] = EcrDockerOperator, **parameters: Any
+) -> DockerOperator:
+    """Run an operator on an engine that has pulled when it refuses to make a container, and return it."""
+    given = {"task_id": "task", "image": IMAGE, "docker_url": engine.url, "mount_tmp_dir": False, **parameters}
+    task = operator(**given)
+    with pytest.raises(APIError, match="this engine runs nothing"):
+        task.execute({})
+    return task
+
+
+def requests(engine: RecordingEngine) -> list[Any]:
+    """Return what the engine was asked, and forget it."""
+    asked = list(engine.asked)
+    engine.asked.clear()
+    return asked
+
+
+def test_pull_and_container_have_the_same_name(engine: RecordingEngine, aws: Aws) -> None:
+    """Image without a host: looked for, pulled and run under its full name, with a token of that registry."""
+    run(engine, image="team/app:1", registry_id=ACCOUNT, region_name="cn-north-1")
+    name = f"{ACCOUNT}.dkr.ecr.cn-north-1.amazonaws.com.cn/team/app"
+    [pull] = engine.pulls()
+    assert pull.query == {"fromImage": [name], "tag": ["1"]}
+    asked = {asked.path: asked for asked in engine.asked}
+    assert asked["/images/json"].query == {
+        "filters": [f'{{"reference": ["{name}:1"]}}'],
+        "only_ids": ["0"],
+        "all": ["0"],
+    }
+    assert asked["/containers/create"].body["Image"] == f"{name}:1"
+    assert [call.region for call in aws.calls] == ["cn-north-1"]
+
+
+@pytest.mark.parametrize("force_pull", [False, True])
+def test_region_of_image_without_host(
+    force_pull: bool, engine: RecordingEngine, aws: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without region_name, an image without a host is in boto3's default region."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    run(engine, image="app:1", registry_id=ACCOUNT, force_pull=force_pull)
+    assert engine.pulls()[0].query["fromImage"] == [f"{HOST}/app"]
+    assert [call.region for call in aws.calls] == ["eu-west-1"]
+
+
+def test_alias(engine: RecordingEngine, aws: Aws) -> None:
+    """With registry_id and region_name, a host that is not Amazon ECR's gets the token of that registry."""
+    run(engine, image="localhost:5000/app:1", registry_id=ACCOUNT, region_name="us-west-2")
+    assert [token.password for token in aws.tokens] == engine.passwords()
+    assert [call.region for call in aws.calls] == ["us-west-2"]
+
+
+def test_region_alone_is_no_alias(engine: RecordingEngine, aws: Aws) -> None:
+    """With region_name alone, perhaps from default_args, no other host gets a token."""
+    run(engine, image="localhost:5000/app:1", region_name="us-west-2")
+    assert engine.passwords() == [None]
+    assert aws.calls == []
+
+
+def test_present_image_costs_nothing(engine: RecordingEngine, aws: Aws) -> None:
+    """If the engine has the image, nothing is pulled and AWS is not asked."""
+    engine.present.add(IMAGE)
+    run(engine)
+    assert engine.pulls() == []
+    assert aws.calls == []
+
+
+def test_present_image_does_not_import_boto3(engine: RecordingEngine) -> None:
+    """If the engine has the image, a task in a fresh process does not even import boto3."""
+    engine.present.add(IMAGE)
+    program = f"""
+import sys
+from ecr_docker_operator import EcrDockerOperator
+task = EcrDockerOperator(task_id="task", image={IMAGE!r}, docker_url={engine.url!r}, mount_tmp_dir=False)
+try:
+    task.execute({{}})
+except Exception as error:
+    print(error)
+print(sorted({{name.partition(".")[0] for name in sys.modules}} & {{"boto3", "botocore"}}))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "this engine runs nothing" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    "image", ["busybox", "busybox:1", "quay.io/team/app:1", "localhost:5000/app", f"{HOST}.evil/x"]
+)
+@pytest.mark.parametrize("force_pull", [False, True])
+@pytest.mark.parametrize("present", [False, True])
+def test_other_images_are_dockeroperators(
+    image: str, force_pull: bool, present: bool, engine: RecordingEngine, aws: Aws
+) -> None:
+    """An image that is not on Amazon ECR: to the letter the engine requests of DockerOperator, and none to AWS."""
+    if present:
+        engine.present.add(image)
+    run(engine, DockerOperator, image=image, force_pull=force_pull)
+    expected = requests(engine)
+    run(engine, image=image, force_pull=force_pull)
+    assert expected == requests(engine)
+    assert aws.calls == []
+
+
+def test_other_images_hide_stream_errors_as_dockeroperator_does(engine: RecordingEngine) -> None:
+    """Even the stream errors that DockerOperator passes over are passed over, for an image from elsewhere."""
+    engine.stream = [{"error": "boom"}]
+    run(engine, DockerOperator, image="busybox", force_pull=True)
+    run(engine, image="busybox", force_pull=True)
+
+
+def test_stream_error_fails_the_task(engine: RecordingEngine, aws: Aws) -> None:
+    """An error inside the pull stream fails the task, though an older image is there and would run."""
+    engine.present.add(IMAGE)
+    engine.stream = [{"status": "Pulling"}, {"error": "boom"}]
+    task = EcrDockerOperator(task_id="task", image=IMAGE, docker_url=engine.url, force_pull=True)
+    with pytest.raises(EcrPullError, match="boom"):
+        task.execute({})
+    assert [asked.path for asked in engine.asked if asked.path.startswith("/containers")] == []
+    assert len(aws.calls) == 1
+
+
+def test_refused_token_fails_the_task(engine: RecordingEngine, aws: Aws) -> None:
+    """Without a token nothing is pulled; the error names the image."""
+    aws.fault = AwsError(400, "AccessDeniedException", "no")
+    task = EcrDockerOperator(task_id="task", image=IMAGE, docker_url=engine.url)
+    with pytest.raises(EcrTokenError, match=rf"^{IMAGE}: not pulled\. Amazon ECR registry {ACCOUNT} in eu-west-1: no"):
+        task.execute({})
+    assert engine.pulls() == []
+
+
+BAD = [
+    ({"image": "https://x/y"}, "image: "),
+    ({"image": ""}, "image: "),
+    ({"registry_id": "1234"}, "registry_id: expected"),
+    ({"registry_id": OTHER_ACCOUNT}, f"registry_id: '{OTHER_ACCOUNT}' contradicts"),
+    ({"region_name": "mars-north-1"}, "region_name: no AWS partition"),
+    ({"region_name": "us-west-2"}, "region_name: 'us-west-2' contradicts"),
+]
+
+
+@pytest.mark.parametrize(("parameters", "sentence"), BAD)
+def test_bad_input_at_parse(parameters: dict[str, Any], sentence: str) -> None:
+    """What is known to be wrong without rendering is said when the DAG is parsed."""
+    with pytest.raises(EcrInputError, match=f"^{sentence}"):
+        EcrDockerOperator(**{"task_id": "task", "image": IMAGE, **parameters})
+
+
+@pytest.mark.parametrize(("parameters", "sentence"), BAD)
+@pytest.mark.parametrize("force_pull", [False, True])
+def test_bad_input_after_rendering(
+    parameters: dict[str, Any], sentence: str, force_pull: bool, engine: RecordingEngine, aws: Aws
+) -> None:
+    """What rendering brings to light is said before the engine or AWS is contacted."""
+    given: dict[str, Any] = {"image": IMAGE, **{name: f"{{{{ params.{name} }}}}" for name in parameters}}
+    task = EcrDockerOperator(task_id="task", docker_url=engine.url, force_pull=force_pull, **given)
+    task.render_template_fields({"params": parameters})
+    with pytest.raises(EcrInputError, match=f"^{sentence}"):
+        task.execute({})
+    assert engine.asked == []
+    assert aws.calls == []
+
+
+def test_no_region_after_rendering(engine: RecordingEngine) -> None:
+    """A registry id without any region is said before the engine is contacted."""
+    task = EcrDockerOperator(task_id="task", image="app:1", registry_id=ACCOUNT, docker_url=engine.url)
+    with pytest.raises(EcrInputError, match="^region_name: nothing says"):
+        task.execute({})
+    assert engine.asked == []
+
+
+def test_templates(engine: RecordingEngine, aws: Aws) -> None:
+    """The image and all our strings are templates; values that are not strings stay what they are."""
+    task = EcrDockerOperator(
+        task_id="task",
+        image="{{ params.repository }}:{{ params.tag }}",
+        aws_conn_id="{{ params.connection }}",
+        region_name="{{ params.region }}",
+        registry_id="{{ params.account }}",
+        verify=False,
+        docker_url=engine.url,
+        mount_tmp_dir=False,
+    )
+    params = {"repository": "app", "tag": "1", "connection": "mine", "region": "eu-west-1", "account": ACCOUNT}
+    task.render_template_fields({"params": params})
+    assert (task.aws_conn_id, task.region_name, task.registry_id, task.verify) == ("mine", "eu-west-1", ACCOUNT, False)
+    with pytest.raises(APIError):
+        task.execute({})
+    assert engine.pulls()[0].query["fromImage"] == [f"{HOST}/app"]
+    assert [token.password for token in aws.tokens] == engine.passwords()
+
+
+def test_template_fields_are_dockeroperators_and_ours() -> None:
+    """No template of DockerOperator's gets lost."""
+    ours = set(EcrDockerOperator.template_fields) - set(DockerOperator.template_fields)
+    assert ours == {"aws_conn_id", "region_name", "registry_id", "verify"}
+    assert set(DockerOperator.template_fields) <= set(EcrDockerOperator.template_fields)
+
+
+def test_default_args() -> None:
+    """Our parameters can come from the DAG's default_args."""
+    with DAG("dag", schedule=None, default_args={"aws_conn_id": "mine", "region_name": "eu-west-1", "cpus": 2.0}):
+        task = EcrDockerOperator(task_id="task", image=IMAGE)
+    assert (task.aws_conn_id, task.region_name, task.cpus) == ("mine", "eu-west-1", 2.0)
+
+
+def test_expand() -> None:
+    """Our parameters can be mapped, and kept partial."""
+    with DAG("dag", schedule=None):
+        mapped = EcrDockerOperator.partial(task_id="task", aws_conn_id="mine", command="true").expand(
+            image=[IMAGE, "public.ecr.aws/x"], region_name=["eu-west-1", None]
+        )
+    task = mapped.unmap({"image": IMAGE, "region_name": "eu-west-1"})
+    assert isinstance(task, EcrDockerOperator)
+    assert (task.image, task.aws_conn_id, task.region_name, task.command) == (IMAGE, "mine", "eu-west-1", "true")
+
+
+def test_second_engine_url(engine: RecordingEngine, aws: Aws) -> None:
+    """Of several engines, the first that answers pulls, with our token."""
+    with RecordingEngine() as gone:
+        pass
+    run(engine, docker_url=[gone.url, engine.url])
+    assert [token.password for token in aws.tokens] == engine.passwords()
+
+
+def test_tls(tmp_path: Path, aws: Aws) -> None:
+    """The TLS parameters reach the engine as DockerOperator's do: with a client certificate, over https."""
+    authority = Authority(tmp_path)
+    (tmp_path / "ca.pem").write_text(authority.certificate)
+    server, worker = authority.issue_file("127.0.0.1"), authority.issue_file("worker")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(server)
+    context.load_verify_locations(tmp_path / "ca.pem")
+    context.verify_mode = ssl.CERT_REQUIRED
+    ca = str(tmp_path / "ca.pem")
+    with RecordingEngine(context) as engine:
+        run(engine, tls_ca_cert=ca, tls_client_cert=str(worker), tls_client_key=str(worker))
+        assert [token.password for token in aws.tokens] == engine.passwords()
+
+
+def test_on_kill_asks_nothing(engine: RecordingEngine, aws: Aws) -> None:
+    """Killing a task whose engine was never reached contacts nobody."""
+    task = EcrDockerOperator(task_id="task", image=IMAGE, docker_url=engine.url)
+    task.on_kill()
+    assert engine.asked == []
+    assert aws.calls == []
+
+
+def test_left_over_connection(engine: RecordingEngine, aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task that still names the ECR connection of a refresh DAG works without it."""
+    monkeypatch.setenv("AIRFLOW_CONN_ECR", f"docker://AWS:expired@{HOST}")
+    run(engine, docker_conn_id="ecr")
+    assert [asked.path for asked in engine.asked if asked.path == "/auth"] == []
+    assert [token.password for token in aws.tokens] == engine.passwords()
+
+
+def test_hook_and_client_are_one() -> None:
+    """``hook`` is an EcrDockerHook, made once; nothing of it exists before the task runs."""
+    task = EcrDockerOperator(task_id="task", image=IMAGE)
+    assert "hook" not in vars(task)
+    assert isinstance(task.hook, EcrDockerHook)
+    assert task.hook is task.hook
+
+
+def test_errors_are_airflows() -> None:
+    """Every error is an AirflowException, so that retries and callbacks behave as usual."""
+    assert issubclass(EcrError, AirflowException)
