@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 TWELVE_HOURS = 12 * 3600.0
 
 
-@dataclass
+@dataclass(eq=False)
 class Identity:
     """Someone who can sign calls."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import ipaddress
 import ssl
+import threading
 from typing import TYPE_CHECKING
 
 from cryptography import x509
@@ -25,6 +26,7 @@ class Authority:
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ECR stand")])
         self._certificate = self._issue(self._name, self._key, x509.BasicConstraints(ca=True, path_length=0))
         self._contexts: dict[str, ssl.SSLContext] = {}
+        self._lock = threading.Lock()
 
     @property
     def certificate(self) -> str:
@@ -57,11 +59,12 @@ class Authority:
         return path
 
     def _context_of(self, host: str) -> ssl.SSLContext:
-        if host not in self._contexts:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(self.issue_file(host))
-            self._contexts[host] = context
-        return self._contexts[host]
+        with self._lock:
+            if host not in self._contexts:
+                context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                context.load_cert_chain(self.issue_file(host))
+                self._contexts[host] = context
+            return self._contexts[host]
 
     def _issue(
         self, name: x509.Name, key: ec.EllipticCurvePrivateKey, extension: x509.ExtensionType

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from docker.api.client import APIClient
-from docker.errors import DockerException
 
 from tests.stand.install import find_program
 from tests.stand.process import Process
@@ -59,6 +59,10 @@ class Engine:
         """Return whether *image* is on the engine."""
         return bool(self.client.images(name=image))
 
+    def images(self) -> list[str]:
+        """Return the names of the images on the engine."""
+        return [name for image in self.client.images() for name in image["RepoTags"] or []]
+
     def forget(self, image: str) -> None:
         """Remove *image* and its containers from the engine, if it is there."""
         for container in self.client.containers(all=True, filters={"ancestor": image}):
@@ -82,12 +86,11 @@ class Engine:
     def _wait(self) -> APIClient:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self._process.poll() is None:
-            try:
-                client = APIClient(base_url=self.url, version="auto")
-            except DockerException:
-                time.sleep(0.05)
-            else:
-                return client
+            # Not docker-py's client yet: each failure would leave a socket of its own open.
+            with socket.socket(socket.AF_UNIX) as probe:
+                if probe.connect_ex(self.url.removeprefix("unix://")) == 0:
+                    return APIClient(base_url=self.url, version="auto")
+            time.sleep(0.05)
         self._process.stop()
         log = (self._directory / "log").read_text(errors="replace")
         msg = f"The stand's engine did not start:\n{log[-2000:]}"

@@ -30,7 +30,7 @@ PRIVATE_HOSTS = {
     )
 }
 PUBLIC_HOSTS = ("public.ecr.aws", "ecr-public.aws.com")
-OTHER_HOSTS = ("registry.example.com", "localhost")
+OTHER_HOSTS = ("registry.example.com",)
 
 
 def bucket(region: str) -> str:

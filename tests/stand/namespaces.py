@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _CLONE_NEWNET = 0x40000000
-_SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 0x1
+_SIOCGIFFLAGS, _SIOCSIFFLAGS, _SIOCSIFADDR, _IFF_UP = 0x8913, 0x8914, 0x8916, 0x1
+
+# Of a range for documentation (RFC 5737). Not of 127.0.0.0/8, where the engine would not insist on TLS.
+ADDRESS = "198.51.100.1"
 
 
 class Namespaces:
@@ -36,7 +39,7 @@ class Namespaces:
     def __enter__(self) -> Self:
         """Make both namespaces, with the stand's ``/etc/hosts`` and ``/etc/docker`` in them."""
         self._docker.mkdir()
-        self._hosts.write_text("".join(f"127.0.0.1 {name}\n" for name in ALL_HOSTS))
+        self._hosts.write_text("".join(f"{ADDRESS} {name}\n" for name in ALL_HOSTS) + "127.0.0.1 localhost\n")
         script = 'mount --bind "$0" /etc/hosts && mount --bind "$1" /etc/docker && echo ready && exec sleep infinity'
         self._holder = Process(
             [find_program("unshare"), "--mount", "--net", "sh", "-c", script, str(self._hosts), str(self._docker)],
@@ -46,7 +49,7 @@ class Namespaces:
             self._holder.stop()
             msg = "The stand could not make its namespaces; it needs root with CAP_SYS_ADMIN."
             raise RuntimeError(msg)
-        self.inside(_set_loopback_up)
+        self.inside(_set_up_network)
         return self
 
     def __exit__(
@@ -82,8 +85,10 @@ class Namespaces:
         (folder / "ca.crt").write_text(certificate)
 
 
-def _set_loopback_up() -> None:
+def _set_up_network() -> None:
+    name = struct.Struct("16s24x")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        request = struct.pack("16sH14x", b"lo", 0)
-        flags = struct.unpack("16sH14x", fcntl.ioctl(any_socket, _SIOCGIFFLAGS, request))[1]
-        fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", flags | _IFF_UP))
+        flags = struct.unpack("16xH22x", fcntl.ioctl(any_socket, _SIOCGIFFLAGS, name.pack(b"lo")))[0]
+        fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sH22x", b"lo", flags | _IFF_UP))
+        address = struct.pack("HH4s8x", socket.AF_INET, 0, socket.inet_aton(ADDRESS))
+        fcntl.ioctl(any_socket, _SIOCSIFADDR, struct.pack("16s16s8x", b"lo:0", address))

@@ -25,6 +25,7 @@ from tests.stand.certificates import Authority
 from tests.stand.hosts import bucket
 from tests.stand.images import MANIFEST_TYPE, Image, digest
 from tests.stand.install import find_program
+from tests.stand.namespaces import ADDRESS
 from tests.stand.process import Process
 
 if TYPE_CHECKING:
@@ -103,11 +104,11 @@ class Registry:
         handler = type("Handler", (_Handler,), {"registry": self, "tls": self._authority.server_context()})
         self._servers: list[ThreadingHTTPServer] = []
         self._threads: list[threading.Thread] = []
-        for port in (443, 5000):
-            server = ThreadingHTTPServer(("", port), handler, bind_and_activate=False)
+        for address in ((ADDRESS, 443), ("127.0.0.1", 5000)):
+            server = ThreadingHTTPServer(address, handler, bind_and_activate=False)
             server.daemon_threads = True
             server.socket.close()
-            server.socket = self._namespaces.inside(partial(socket.create_server, ("127.0.0.1", port)))
+            server.socket = self._namespaces.inside(partial(socket.create_server, address))
             thread = threading.Thread(target=server.serve_forever, args=(0.05,))
             thread.start()
             self._servers.append(server)
@@ -160,8 +161,8 @@ class Registry:
         """Return what docker-registry itself answers."""
         connection = http.client.HTTPConnection("registry")
         connection.sock = socket.socket(socket.AF_UNIX)
-        connection.sock.connect(self._backend_address)
         try:
+            connection.sock.connect(self._backend_address)
             connection.request(method, path, body, headers or {})
             response = connection.getresponse()
             found = tuple((name.lower(), value) for name, value in response.getheaders())
@@ -193,6 +194,10 @@ class _Handler(BaseHTTPRequestHandler):
         # The handshake belongs in the connection's own thread, not in the accepting one.
         self.request = self.tls.wrap_socket(self.request, server_side=True)
         super().setup()
+
+    def finish(self) -> None:
+        super().finish()
+        self.request.close()
 
     def do_GET(self) -> None:
         host = self.headers.get("Host", "").lower()

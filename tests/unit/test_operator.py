@@ -170,7 +170,7 @@ BAD = [
 @pytest.mark.parametrize(("parameters", "sentence"), BAD)
 def test_bad_input_at_parse(parameters: dict[str, Any], sentence: str) -> None:
     """What is known to be wrong without rendering is said when the DAG is parsed."""
-    with pytest.raises(EcrInputError, match=f"^{sentence}"):
+    with pytest.raises(EcrInputError, match="^" + sentence):
         EcrDockerOperator(**{"task_id": "task", "image": IMAGE, **parameters})
 
 
@@ -192,7 +192,7 @@ def test_bad_input_after_rendering(
 def test_no_region_after_rendering(engine: RecordingEngine) -> None:
     """A registry id without any region is said before the engine is contacted."""
     task = EcrDockerOperator(task_id="task", image="app:1", registry_id=ACCOUNT, docker_url=engine.url)
-    with pytest.raises(EcrInputError, match="^region_name: nothing says"):
+    with pytest.raises(EcrInputError, match=r"^region_name: nothing says"):
         task.execute({})
     assert engine.asked == []
 

@@ -1,0 +1,102 @@
+"""The example DAGs and the README's, run through Airflow on the stand."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.airflow_home import AirflowHome
+from tests.stand.hosts import ACCOUNT, OTHER_ACCOUNT, OTHER_REGION, REGION
+from tests.stand.images import build
+from tests.stand.registry import PUBLIC
+from tests.system.conftest import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.stand import Stand
+
+pytestmark = pytest.mark.stand
+
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def registries(stand: Stand) -> Stand:
+    """Provide the stand with all images and the role that the examples and the README speak of."""
+    stand.push("etl")
+    stand.push("etl", region=OTHER_REGION)
+    stand.push("report", account=OTHER_ACCOUNT, region=OTHER_REGION, image=build("the report"))
+    stand.push("docker/library/busybox", account=PUBLIC, region="us-east-1", host="public.ecr.aws")
+    for image in stand.engine.images():
+        stand.engine.forget(image)
+    return stand
+
+
+def other_account(stand: Stand) -> dict[str, str]:
+    """Return the AWS connection ``other_account``, with a role in the other account."""
+    role = stand.aws.add_role(OTHER_ACCOUNT, "puller", trusted=stand.worker)
+    return {"AIRFLOW_CONN_OTHER_ACCOUNT": f'{{"conn_type": "aws", "extra": {{"role_arn": "{role}"}}}}'}
+
+
+def test_quickstart(registries: Stand, example_dags: AirflowHome) -> None:
+    """The quickstart pulls with one token and returns what the container printed."""
+    image = registries.push("hello", image=build("hello"))
+    run = example_dags.run("quickstart", {**registries.environment, "ECR_IMAGE": image})
+    assert run.succeeded, run.log
+    assert run.results == {("container", -1): ["hello"]}
+    assert len(registries.aws.token_calls()) == 1
+
+
+def test_cross_account(registries: Stand, example_dags: AirflowHome) -> None:
+    """Each image's token is asked for in its own region, as its own identity."""
+    run = example_dags.run("cross_account", {**registries.environment, **other_account(registries)})
+    assert run.succeeded, run.log
+    assert run.results["theirs", -1] == "the report"
+    assert [(call.region, call.arn.split(":")[4]) for call in registries.aws.token_calls()] == [
+        (REGION, ACCOUNT),
+        (OTHER_REGION, OTHER_ACCOUNT),
+    ]
+
+
+def test_fan_out(registries: Stand, example_dags: AirflowHome) -> None:
+    """Every mapped task asks for its own token: private ones in two regions, and a public one."""
+    run = example_dags.run("fan_out", registries.environment)
+    assert run.succeeded, run.log
+    assert len(run.results) == 3
+    calls = sorted((call.service, call.region) for call in registries.aws.token_calls())
+    assert calls == [("ecr", REGION), ("ecr", OTHER_REGION), ("ecr-public", "us-east-1")]
+
+
+def test_every_example_is_run() -> None:
+    """No DAG file is left out above."""
+    assert {path.stem for path in (ROOT / "dags").glob("*.py")} == {"quickstart", "cross_account", "fan_out"}
+
+
+@pytest.mark.parametrize("number", range(len(BLOCKS)))
+def test_readme(number: int, registries: Stand, tmp_path: Path) -> None:
+    """Every Python block of the README runs; those with a DAG, through Airflow."""
+    block = BLOCKS[number]
+    dag_ids = [
+        str(call.args[0].value)
+        for call in ast.walk(ast.parse(block))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "DAG"
+        if isinstance(call.args[0], ast.Constant)
+    ]
+    assert dag_ids, "a block without a DAG would only be parsed"
+    (tmp_path / "dags").mkdir()
+    (tmp_path / "dags" / "readme.py").write_text(block)
+    home = AirflowHome(tmp_path, tmp_path / "dags")
+    for dag_id in dag_ids:
+        run = home.run(dag_id, {**registries.environment, **other_account(registries)})
+        assert run.succeeded, run.log
+    assert registries.aws.token_calls()
+
+
+def test_readme_has_blocks() -> None:
+    """The README's blocks are found at all."""
+    assert len(BLOCKS) >= 2

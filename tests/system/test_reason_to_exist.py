@@ -1,0 +1,50 @@
+"""Why this project exists: tokens die, and a stored connection dies with them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.airflow_home import AirflowHome
+    from tests.stand import Stand
+
+pytestmark = pytest.mark.stand
+
+TWO_SECONDS = 2.0
+
+
+def test_ten_pulls_with_tokens_that_live_two_seconds(stand: Stand, test_dags: AirflowHome) -> None:
+    """Ten pulls in a row succeed, each with a token of its own, though no token outlives two seconds."""
+    stand.aws.lifetime = TWO_SECONDS
+    image = stand.push("ten", "1")
+    run = test_dags.run("fresh_tokens", {**stand.environment, "ECR_IMAGE": image})
+    assert run.succeeded, run.log
+    assert list(run.states.values()) == ["success"] * 10
+    assert len(stand.aws.token_calls()) == 10
+    sent = {request.token for request in stand.registry.requests if "/manifests/" in request.path}
+    assert set(stand.aws.tokens) == sent
+    assert stand.aws.tokens[-1].expires_at - stand.aws.tokens[0].expires_at > TWO_SECONDS
+
+
+def test_ten_pulls_with_a_stored_connection(stand: Stand, test_dags: AirflowHome) -> None:
+    """The same pulls by DockerOperator succeed while the stored token lives, and fail once it is dead."""
+    image = stand.push("ten", "2")
+    host = image.partition("/")[0]
+    token = stand.aws.issue("ecr", "eu-west-1", stand.worker)
+    environment = {
+        **stand.environment,
+        "ECR_IMAGE": image,
+        "AIRFLOW_CONN_ECR": f"docker://AWS:{token.password}@{host}",
+    }
+    run = test_dags.run("stored_connection", environment)
+    assert run.succeeded, run.log
+
+    stand.aws.lifetime = TWO_SECONDS
+    token = stand.aws.issue("ecr", "eu-west-1", stand.worker)
+    environment["AIRFLOW_CONN_ECR"] = f"docker://AWS:{token.password}@{host}"
+    run = test_dags.run("stored_connection", environment)
+    assert not run.succeeded
+    assert "failed" in run.states.values()
+    assert "login attempt to" in run.log

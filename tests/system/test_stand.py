@@ -1,0 +1,120 @@
+"""The stand itself: it can be trusted, leaves nothing behind, and says what it lacks."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from docker.errors import APIError
+
+from tests.stand import Stand
+from tests.stand.hosts import ACCOUNT, OTHER_REGION, REGION
+from tests.stand.namespaces import ADDRESS
+from tests.system.conftest import ROOT
+
+if TYPE_CHECKING:
+    from docker.api.client import APIClient
+
+pytestmark = pytest.mark.stand
+
+HOST = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
+
+
+def traces(name: str) -> list[str]:
+    """Return the processes, mounts, control groups and files of the machine that have *name* in them."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it has ended
+            found.append(entry.read_text().replace("\0", " "))
+    found += Path("/proc/mounts").read_text().splitlines()
+    found += map(str, Path("/sys/fs/cgroup").rglob(f"*{name}*"))
+    found += map(str, Path(tempfile.gettempdir()).glob("*"))
+    return [trace for trace in found if name in trace]
+
+
+def test_it_leaves_nothing_behind() -> None:
+    """No process, mount, control group, file, address or port outlives the stand, though a container still ran."""
+    with Stand() as stand:
+        image = stand.push()
+        pull(stand.engine.client, image, stand.aws.issue("ecr", REGION, stand.worker).password)
+        container = stand.engine.client.create_container(image, "sleep 600")
+        stand.engine.client.start(container)
+        assert len(traces(stand.directory.name)) > 10
+    assert traces(stand.directory.name) == []
+    assert ADDRESS not in Path("/proc/net/fib_trie").read_text()
+    host, port = stand.aws.url.removeprefix("http://").split(":")
+    with socket.socket() as probe:
+        assert probe.connect_ex((host, int(port))) == errno.ECONNREFUSED
+
+
+def test_two_at_the_same_time() -> None:
+    """Two stands do not see each other's tokens or images."""
+    with Stand() as one, Stand() as two:
+        image = one.push("only-in-one")
+        two.push("only-in-two")
+        token = one.aws.issue("ecr", REGION, one.worker)
+        pull(one.engine.client, image, token.password)
+        with pytest.raises(APIError, match=r"no basic auth credentials|unauthorized"):
+            pull(two.engine.client, image, token.password)
+
+
+def pull(client: APIClient, image: str, password: str) -> None:
+    """Pull an image with a password, and raise what is wrong with it."""
+    client.pull(image, auth_config={"username": "AWS", "password": password})
+
+
+@pytest.mark.parametrize(
+    ("repository", "region", "lifetime", "words"),
+    [
+        ("app:1", REGION, 3600, ""),
+        ("app:1", REGION, 0, "denied: Your authorization token has expired. Reauthenticate and try again."),
+        ("app:1", OTHER_REGION, 3600, "denied: Your authorization token has expired. Reauthenticate and try again."),
+        (
+            "missing",
+            REGION,
+            3600,
+            f"The repository with name 'missing' does not exist in the registry with id '{ACCOUNT}'",
+        ),
+        ("app:missing", REGION, 3600, "manifest unknown: Requested image not found"),
+    ],
+    ids=["fine", "expired", "other-region", "no-repository", "no-tag"],
+)
+def test_it_refuses_in_ecrs_words(repository: str, region: str, lifetime: float, words: str, stand: Stand) -> None:
+    """Only a live token of the registry's region opens it, and what is refused is refused as ECR does."""
+    stand.push("app")
+    stand.aws.lifetime = lifetime
+    token = stand.aws.issue("ecr", region, stand.worker)
+    if not words:
+        pull(stand.engine.client, f"{HOST}/{repository}", token.password)
+        return
+    with pytest.raises(APIError) as caught:
+        pull(stand.engine.client, f"{HOST}/{repository}", token.password)
+    assert words in str(caught.value.explanation)
+
+
+def test_it_refuses_the_anonymous(stand: Stand) -> None:
+    """Without a login there is no pull."""
+    with pytest.raises(APIError, match="no basic auth credentials"):
+        stand.engine.client.pull(stand.push(), auth_config={})
+
+
+def test_it_says_what_is_missing() -> None:
+    """Where it cannot run, it fails with one sentence that says what to do."""
+    program = "from tests.stand import Stand\nwith Stand(): pass"
+    done = subprocess.run(
+        ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-c", program],
+        capture_output=True,
+        cwd=ROOT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    expected = "StandUnavailableError: The stand makes namespaces of its own, so it runs as root."
+    assert done.stderr.splitlines()[-1].endswith(expected)
