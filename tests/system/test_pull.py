@@ -16,6 +16,7 @@ from tests.stand.aws import AwsError
 from tests.stand.hosts import ACCOUNT, OTHER_ACCOUNT, OTHER_REGION, PRIVATE_HOSTS, REGION
 from tests.stand.images import build, digest
 from tests.stand.registry import PUBLIC
+from tests.system.conftest import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -142,6 +143,13 @@ def test_repository_policy_of_another_account(stand: Stand) -> None:
     stand.registry.policies[OTHER_ACCOUNT, REGION, "shared"].add(ACCOUNT)
     run(image)
     assert {call.arn for call in stand.aws.calls} == {stand.worker.arn}
+
+
+def test_readmes_error(stand: Stand) -> None:
+    """The error that the README shows is the real one, to the letter."""
+    with pytest.raises(EcrPullError) as caught:
+        run(stand.push("shared", account=OTHER_ACCOUNT))
+    assert str(caught.value) in (ROOT / "README.md").read_text().splitlines()
 
 
 def test_connection_with_a_role(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:

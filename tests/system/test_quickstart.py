@@ -1,0 +1,79 @@
+"""The README's first command, as a newcomer runs it once everything is installed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.stand.__main__ import HELLO
+from tests.stand.hosts import ACCOUNT, REGION
+from tests.stand.images import build
+from tests.system.conftest import ROOT
+
+if TYPE_CHECKING:
+    from tests.stand import Stand
+
+pytestmark = pytest.mark.stand
+
+
+def quickstart(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run the quickstart with *environment* besides this process's."""
+    return subprocess.run(
+        [sys.executable, "-m", "tests.stand"],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+
+
+def test_on_its_own_stand() -> None:
+    """It shows what the container printed and what happened, and succeeds."""
+    done = quickstart({})
+    assert done.returncode == 0, done.stdout
+    image = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/hello:1"
+    assert done.stdout.splitlines() == [
+        "Starting a real engine, a real registry, and a stand-in for AWS's API.",
+        f"Running dags/quickstart.py through Airflow, with the image {image}.",
+        "",
+        HELLO,
+        "",
+        f"image:        {image}",
+        f"registry:     Amazon ECR registry {ACCOUNT} in {REGION}",
+        "tokens asked: 1",
+        "pulled:       yes",
+    ]
+
+
+def test_with_ones_own_image(stand: Stand) -> None:
+    """With ECR_IMAGE, it runs that image from the account and on the engine that the environment leads to."""
+    image = stand.push("own", image=build("my own\nsecond line"))
+    done = quickstart({"ECR_IMAGE": image})
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.splitlines()[1:4] == ["", "my own", "second line"]
+    assert len(stand.aws.token_calls()) == 1
+    again = quickstart({"ECR_IMAGE": image})
+    assert again.stdout.splitlines()[-2:] == ["tokens asked: 0", "pulled:       no, the engine had it"]
+    assert len(stand.aws.token_calls()) == 1
+
+
+def test_failure(stand: Stand) -> None:
+    """If the DAG fails, its log is shown, and the exit status says so."""
+    image = stand.push("own").replace(":1", ":missing")
+    done = quickstart({"ECR_IMAGE": image})
+    assert done.returncode == 1
+    assert "manifest unknown: Requested image not found. Check the tag or digest." in done.stdout
+    assert done.stdout.splitlines()[-1] == "The DAG failed; its log is above."
+
+
+def test_bad_image() -> None:
+    """An image that cannot be right gets its sentence."""
+    done = quickstart({"ECR_IMAGE": "https://example.com/app"})
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1].startswith("image: 'https://example.com/app' starts with a scheme;")

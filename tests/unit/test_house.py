@@ -1,0 +1,80 @@
+"""The package as a whole: what it promises, what it imports, and that its files agree with each other."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+import ecr_docker_operator
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+# What a DAG file's import of the operator may add to DockerOperator's: this package, and nothing else.
+IMPORTS = """
+import sys
+import airflow.providers.docker.operators.docker
+before = set(sys.modules)
+import ecr_docker_operator
+print(*sorted(name for name in set(sys.modules) - before if not name.startswith("ecr_docker_operator")))
+print(*sorted({"boto3", "botocore", "airflow.providers.amazon.aws.hooks.base_aws"} & set(sys.modules)))
+"""
+
+
+def test_public_names() -> None:
+    """The promise is sorted, and importable."""
+    assert sorted(ecr_docker_operator.__all__) == ecr_docker_operator.__all__
+    assert [name for name in ecr_docker_operator.__all__ if not hasattr(ecr_docker_operator, name)] == []
+
+
+def test_version() -> None:
+    """The version is the installed distribution's."""
+    assert version("ecr-docker-operator") == ecr_docker_operator.__version__
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = ecr_docker_operator.nothing
+
+
+def test_it_is_typed() -> None:
+    """Type checkers are told to look inside."""
+    assert (Path(ecr_docker_operator.__file__).parent / "py.typed").exists()
+
+
+def test_parsing_a_dag_imports_nothing_more_than_dockeroperator() -> None:
+    """A DAG file that imports the operator loads neither boto3 nor the amazon provider, and no module of others'."""
+    done = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-2:] == ["", ""]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"]],
+    ids=["ruff-check", "ruff-format", "mypy"],
+)
+def test_habits(command: list[str]) -> None:
+    """Linter, formatter and type checker have nothing to say."""
+    done = subprocess.run([sys.executable, "-m", *command], capture_output=True, cwd=ROOT, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_ci_runs_the_readmes_command() -> None:
+    """CI runs exactly the line with which the README says that the tests are run."""
+    [line] = re.findall(r"^python3 .*-m pytest$", README, re.MULTILINE)
+    assert line in (ROOT / ".ci" / "run").read_text().splitlines()
+
+
+def test_readme_names_every_parameter() -> None:
+    """Each of our parameters has a row in the README's table."""
+    for name in (*set(ecr_docker_operator.EcrDockerOperator.template_fields[-4:]), "botocore_config"):
+        assert f"| `{name}` |" in README
+
+
+def test_readme_links() -> None:
+    """What the README links to in this repository is there."""
+    links = re.findall(r"\]\((?!http)([^)#]+)\)", README)
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
