@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from tests.stand.hosts import ALL_HOSTS
-from tests.stand.install import find_program
+from tests.stand.install import StandUnavailableError, find_program
 from tests.stand.process import Process
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ class Namespaces:
         )
         if self._holder.stdout is None or self._holder.stdout.readline() != b"ready\n":
             self._holder.stop()
-            msg = "The stand could not make its namespaces; it needs root with CAP_SYS_ADMIN."
-            raise RuntimeError(msg)
+            msg = "The stand could not make its namespaces; in a container, it has to be a privileged one."
+            raise StandUnavailableError(msg)
         self.inside(_set_up_network)
         return self
 
