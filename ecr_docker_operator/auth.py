@@ -57,7 +57,7 @@ class EcrAuthConfig(AuthConfig):
         return EcrRegistry.parse(host)
 
     def resolve_authconfig(self, registry: str | None = None) -> dict[str, str] | None:
-        """Return the login for the host *registry*; ``{}`` or ``None`` is an anonymous request.
+        """Return the login for the host *registry*; ``None`` is an anonymous request.
 
         :raises EcrTokenError: if AWS gives no token for a private registry.
         """
@@ -73,9 +73,9 @@ class EcrAuthConfig(AuthConfig):
         except EcrTokenError as error:
             if ecr.registry_id:
                 raise
-            # Empty, not None: a stale public login on the worker must not break an anonymous pull.
+            # Not the worker's login instead: a stale one would break what works anonymously.
             log.warning("%s Going on without a login, which ECR Public allows at a lower rate.", error)
-            return {}
+            return None
 
 
 def install(client: APIClient, identity: AwsIdentity, alias: EcrRegistry | None) -> EcrAuthConfig:
@@ -83,7 +83,7 @@ def install(client: APIClient, identity: AwsIdentity, alias: EcrRegistry | None)
 
     :raises EcrUpstreamError: if docker-py no longer keeps its logins where this puts them.
     """
-    # Asked of the class: an attribute set on a client that never reads it would mean anonymous pulls.
+    # Asked of the class: an attribute put where docker-py never looks would mean anonymous pulls.
     if "_auth_configs" not in APIClient.__attrs__:
         part = "APIClient._auth_configs"
         raise EcrUpstreamError.moved(part, version("docker"))

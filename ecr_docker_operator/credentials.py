@@ -64,7 +64,7 @@ class AwsIdentity:
         config = Config(**DEFAULT_CONFIG).merge(hook.config)
         if registry.fips:
             config = config.merge(Config(use_fips_endpoint=True))
-        return hook.get_client_type(region_name=registry.region_name, config=config)
+        return hook.get_client_type(config=config)
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,10 @@ class EcrTokenError(EcrError):
             "'user:password' in base64. Check what answers at the endpoint URL, if one is configured."
         )
 
+    def for_image(self, image: str) -> EcrTokenError:
+        """Return the same error with the name of the image for which the token was wanted."""
+        return type(self)(f"{image}: not pulled. {self}")
+
 
 _DEAD_KEY = "Check the access key that was used; it may be deleted, or of another partition than {registry}."
 _TOKEN_STEPS = {
@@ -122,11 +126,6 @@ class EcrPullError(EcrError):
         lowered = answer.lower()
         step = next((step for text, step in _PULL_STEPS if text in lowered), "")
         return cls(f"{image}: not pulled from {registry}. {_sentence(answer)} {step}".rstrip())
-
-    @classmethod
-    def from_token(cls, image: str, error: EcrTokenError) -> EcrTokenError:
-        """Return *error* with the name of the image for which the token was wanted."""
-        return type(error)(f"{image}: not pulled. {error}")
 
 
 # The engine's wording differs with its version and image store, so these are pieces of it, sharpest first.

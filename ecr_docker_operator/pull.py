@@ -75,6 +75,6 @@ def _explained(image: str, registry: EcrRegistry) -> Iterator[None]:
     try:
         yield
     except EcrTokenError as error:
-        raise EcrPullError.from_token(image, error) from error
+        raise error.for_image(image) from error.__cause__
     except APIError as error:
         raise EcrPullError.from_engine(image, registry, error.explanation or str(error)) from error

@@ -6,6 +6,7 @@ import base64
 import logging
 import pickle
 import re
+import threading
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -254,12 +255,22 @@ def test_secrets_are_masked(aws: Aws) -> None:
 
 def test_debug_log_of_botocore_is_quiet(aws: Aws, caplog: pytest.LogCaptureFixture) -> None:
     """At DEBUG botocore prints the answers it parses; not this one, and other threads' and later ones as before."""
+    parser = logging.getLogger("botocore.parsers")
+
+    class Beside(AwsIdentity):
+        def client(self, registry: EcrRegistry) -> Any:
+            thread = threading.Thread(target=parser.debug, args=("heard beside",))
+            thread.start()
+            thread.join()
+            return super().client(registry)
+
     caplog.set_level(logging.DEBUG)
-    fetch_credentials(REGISTRY, IDENTITY)
+    fetch_credentials(REGISTRY, Beside(None))
     assert caplog.records
     assert aws.tokens[0].password not in caplog.text
     assert aws.tokens[0].authorization not in caplog.text
-    logging.getLogger("botocore.parsers").debug("heard again")
+    assert "heard beside" in caplog.text
+    parser.debug("heard again")
     assert "heard again" in caplog.text
 
 
