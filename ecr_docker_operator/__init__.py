@@ -1,16 +1,13 @@
 """DockerOperator for Amazon ECR: a fresh authorization token for every pull, kept nowhere."""
 
-from importlib.metadata import version as _version
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
-from ecr_docker_operator.errors import (
-    EcrError,
-    EcrInputError,
-    EcrPullError,
-    EcrTokenError,
-    EcrUpstreamError,
-)
-from ecr_docker_operator.hook import EcrDockerHook
-from ecr_docker_operator.operator import EcrDockerOperator
+if TYPE_CHECKING:
+    from ecr_docker_operator.errors import EcrError, EcrInputError, EcrPullError, EcrTokenError, EcrUpstreamError
+    from ecr_docker_operator.hook import EcrDockerHook
+    from ecr_docker_operator.operator import EcrDockerOperator
 
 __all__ = [
     "EcrDockerHook",
@@ -22,9 +19,14 @@ __all__ = [
     "EcrUpstreamError",
 ]
 
+# Loaded when first asked for: every Airflow process reads this package's provider info, and few use its operator.
+_HOMES = {"EcrDockerHook": "hook", "EcrDockerOperator": "operator"}
 
-def __getattr__(name: str) -> str:
+
+def __getattr__(name: str) -> Any:
     if name == "__version__":
-        return _version("ecr-docker-operator")
+        return version("ecr-docker-operator")
+    if name in __all__:
+        return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)
     msg = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(msg)

@@ -119,8 +119,8 @@ def _decode(registry: EcrRegistry, identity: AwsIdentity, token: str) -> EcrCred
         login = ""
     username, _, password = login.partition(":")
     if not (username and password):
-        # "from None": the causes would carry pieces of the token.
-        raise EcrTokenError.unreadable(registry, identity) from None
+        # Outside of the "except": what failed to decode carries pieces of the token.
+        raise EcrTokenError.unreadable(registry, identity)
     return EcrCredentials(registry.host, username, password)
 
 

@@ -62,9 +62,9 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
 
 
 @pytest.fixture
-def logged(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Callable[[], str]:
-    """Provide a function that returns what was logged, through structlog (Airflow 3) or logging (Airflow 2)."""
-    return lambda: capsys.readouterr().out + caplog.text
+def logged(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Callable[[str], int]:
+    """Provide a function that tells how often a text was logged, by structlog (Airflow 3) or logging (Airflow 2)."""
+    return lambda text: max(capsys.readouterr().out.count(text), caplog.text.count(text))
 
 
 @pytest.fixture

@@ -161,7 +161,8 @@ def test_answer_without_token(answer: dict[str, Any]) -> None:
     )
     with pytest.raises(EcrTokenError, match=f"^{re.escape(sentence)}$") as caught:
         fetch_credentials(REGISTRY, Answering(answer))
-    assert caught.value.__suppress_context__
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
 
 
 @pytest.mark.parametrize(

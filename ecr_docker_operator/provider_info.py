@@ -1,0 +1,12 @@
+"""What Airflow's list of providers shows of this package. Every Airflow process reads it, so it imports nothing."""
+
+from __future__ import annotations
+
+
+def get_provider_info() -> dict[str, str]:
+    """Return the package's description (entry point ``apache_airflow_provider``)."""
+    return {
+        "package-name": "ecr-docker-operator",
+        "name": "Docker with Amazon ECR",
+        "description": "DockerOperator for Amazon ECR: a fresh authorization token for every pull, kept nowhere.",
+    }
