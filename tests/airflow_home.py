@@ -64,8 +64,21 @@ class AirflowHome:
             succeeded=bool(states) and all(state == "success" for _, _, state in states),
             log=done.stdout,
             states={(task, index): state for task, index, state in states},
-            results={(task, index): json.loads(value) for task, index, value in results},
+            # SQLite gives back as a number what is one, though it was stored as JSON.
+            results={
+                (task, index): value if isinstance(value, int | float) else json.loads(value)
+                for task, index, value in results
+            },
         )
+
+    def serialize(self) -> str:
+        """Serialize all DAGs into the database, and return what the database then holds of them."""
+        done = self._airflow("dags", "reserialize")
+        if done.returncode:
+            msg = f"airflow dags reserialize failed:\n{done.stdout}"
+            raise RuntimeError(msg)
+        with closing(sqlite3.connect(self._database)) as database:
+            return str(database.execute("SELECT data FROM serialized_dag").fetchall())
 
     def _airflow(
         self, *arguments: str, environment: Mapping[str, str] | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import ssl
 import subprocess
 import sys
@@ -19,6 +21,7 @@ from tests.stand.certificates import Authority
 from tests.stand.hosts import ACCOUNT, OTHER_ACCOUNT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.stand.aws import Aws
@@ -272,6 +275,18 @@ def test_on_kill_asks_nothing(engine: RecordingEngine, aws: Aws) -> None:
     task.on_kill()
     assert engine.asked == []
     assert aws.calls == []
+
+
+@pytest.mark.parametrize("how", [copy.deepcopy, lambda task: pickle.loads(pickle.dumps(task))], ids=["copy", "pickle"])  # noqa: S301
+def test_copy_after_running(how: Callable[[Any], Any], engine: RecordingEngine, aws: Aws) -> None:
+    """A task that has run can be copied and pickled; the copy holds no token, and pulls with one of its own."""
+    task = run(engine)
+    again = how(task)
+    assert aws.tokens[0].password not in str(vars(again)) + str(vars(again.hook))
+    with pytest.raises(APIError):
+        again.execute({})
+    assert len(set(engine.passwords())) == 2
+    assert [token.password for token in aws.tokens] == engine.passwords()
 
 
 def test_left_over_connection(engine: RecordingEngine, aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,64 @@
+"""Every way in which a DAG uses an operator, run through Airflow on the stand."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.stand.hosts import ACCOUNT, OTHER_ACCOUNT, OTHER_REGION, REGION
+from tests.stand.images import build
+
+if TYPE_CHECKING:
+    from tests.airflow_home import AirflowHome
+    from tests.stand import Stand
+
+pytestmark = pytest.mark.stand
+
+RESULTS = {
+    ("expand", 0): "app",
+    ("expand", 1): "other",
+    ("expand_kwargs", 0): "app",
+    ("expand_kwargs", 1): "theirs",
+    ("templates", -1): "templates",
+    ("name_of_image", -1): f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/app:1",
+    ("image_from_xcom", -1): "from xcom",
+    ("group.setup", -1): "up",
+    ("group.work", -1): "work",
+    ("group.teardown", -1): "down",
+    ("retried", -1): "try 2",
+    ("retrieved", -1): 42,
+    ("all_lines", -1): ["one", "two"],
+    ("subclass", -1): "hello eu-west-1",
+    ("mixin", -1): "jaffle",
+}
+NO_RESULT = {("skipped", -1): "skipped", ("no_xcom", -1): "success", ("timed_out", -1): "failed"}
+
+
+def test_every_way(stand: Stand, test_dags: AirflowHome) -> None:
+    """Mapped, templated, grouped, retried, skipped, timed out, subclassed: each does what DockerOperator would."""
+    for image in stand.engine.images():
+        stand.engine.forget(image)
+    stand.push("app", image=build("app"))
+    stand.push("other", image=build("other"))
+    stand.push("theirs", account=OTHER_ACCOUNT, region=OTHER_REGION, image=build("theirs"))
+    role = stand.aws.add_role(OTHER_ACCOUNT, "puller", trusted=stand.worker)
+    connection = json.dumps({"conn_type": "aws", "extra": {"role_arn": role}})
+    run = test_dags.run("ways", {**stand.environment, "AIRFLOW_CONN_OTHER": connection})
+    assert {**dict.fromkeys(RESULTS, "success"), **NO_RESULT} == run.states, run.log
+    assert run.results == RESULTS
+    assert "cannot be called outside" not in run.log
+    assert stand.engine.client.containers(all=True, filters={"label": "timed_out"}) == []
+    # Three images, three pulls, three tokens, each in its image's region.
+    assert sorted(call.region for call in stand.aws.token_calls()) == [REGION, REGION, OTHER_REGION]
+
+
+def test_serialized_dags(stand: Stand, test_dags: AirflowHome, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The serialized DAGs hold our parameters, and neither an engine, nor a hook, nor a secret."""
+    monkeypatch.setenv("AIRFLOW_CONN_ECR", "docker://AWS:secret-of-the-connection@registry.example.com")
+    serialized = test_dags.serialize()
+    for expected in ("registry_id", "region_name", "aws_conn_id", "greeting", OTHER_ACCOUNT):
+        assert expected in serialized
+    for secret in (stand.worker.secret_key, "secret-of-the-connection", stand.engine.url, "APIClient", "EcrDockerHook"):
+        assert secret not in serialized
