@@ -27,6 +27,15 @@ def split_image(image: str) -> tuple[str | None, str]:
     return None, image
 
 
+def check_name(image: str | None) -> None:
+    """Check that an image has a name at all; ``None`` is one that is not rendered yet.
+
+    :raises EcrInputError: if it has none.
+    """
+    if image is not None and not image.strip():
+        raise EcrInputError.empty_image(image)
+
+
 def check(image: str | None, registry_id: str | None, region_name: str | None) -> None:
     """Check the values that are known; ``None`` is a value that is unset, or not rendered yet.
 
@@ -38,8 +47,6 @@ def check(image: str | None, registry_id: str | None, region_name: str | None) -
         raise EcrInputError.region_name(region_name)
     if image is None:
         return
-    if not image.strip():
-        raise EcrInputError.empty_image(image)
     if "://" in image:
         raise EcrInputError.scheme(image)
     host, _ = split_image(image)

@@ -9,7 +9,7 @@ from airflow.providers.docker.operators.docker import DockerOperator
 
 from ecr_docker_operator.credentials import AwsIdentity
 from ecr_docker_operator.hook import EcrDockerHook
-from ecr_docker_operator.image import check, locate
+from ecr_docker_operator.image import check, check_name, locate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,6 +71,9 @@ class EcrDockerOperator(DockerOperator):
         self.verify = verify
         self.botocore_config = botocore_config
         check(_literal(image), _literal(registry_id), _literal(region_name))
+        # Outside of a DAG, DockerOperator runs without a name, too: the provider's own tests do.
+        if self.has_dag():  # type: ignore[no-untyped-call]
+            check_name(_literal(image))
 
     @cached_property
     def hook(self) -> EcrDockerHook:
@@ -79,6 +82,8 @@ class EcrDockerOperator(DockerOperator):
         DockerOperator first reaches for it when all templates are rendered and nothing is contacted yet. So
         this is where the image gets its full name.
         """
+        if self.has_dag():  # type: ignore[no-untyped-call]
+            check_name(self.image)
         identity = AwsIdentity(self.aws_conn_id, self.verify, self.botocore_config)
         self.image, registry = locate(self.image, self.registry_id, self.region_name, identity.default_region)
         return EcrDockerHook.like(super().hook, identity, alias=registry)

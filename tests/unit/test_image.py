@@ -7,7 +7,7 @@ import re
 import pytest
 
 from ecr_docker_operator import EcrInputError
-from ecr_docker_operator.image import check, locate, split_image
+from ecr_docker_operator.image import check, check_name, locate, split_image
 
 A = "123456789012"
 HOST = f"{A}.dkr.ecr.eu-west-1.amazonaws.com"
@@ -148,8 +148,6 @@ def test_region_beside_public_image() -> None:
             "mars-north-1",
             "region_name: no AWS partition has a region 'mars-north-1'; expected one such as 'eu-west-1'.",
         ),
-        ("", None, None, "image: expected a name such as 'repository:tag', got ''."),
-        (" ", None, None, "image: expected a name such as 'repository:tag', got ' '."),
         (
             f"https://{HOST}/app:1",
             None,
@@ -183,6 +181,15 @@ def test_bad_input(image: str | None, registry_id: str | None, region: str | Non
     """What cannot be right gets one sentence, which starts with the parameter and ends with what to do."""
     with pytest.raises(EcrInputError, match=f"^{re.escape(sentence)}$"):
         check(image, registry_id, region)
+
+
+@pytest.mark.parametrize("image", ["", " ", "\n"])
+def test_no_name(image: str) -> None:
+    """An image needs a name."""
+    with pytest.raises(
+        EcrInputError, match=f"^image: expected a name such as 'repository:tag', got {re.escape(repr(image))}.$"
+    ):
+        check_name(image)
 
 
 @pytest.mark.parametrize("image", ["app:1", "localhost:5000/app"])

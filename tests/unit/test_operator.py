@@ -173,7 +173,7 @@ BAD = [
 @pytest.mark.parametrize(("parameters", "sentence"), BAD)
 def test_bad_input_at_parse(parameters: dict[str, Any], sentence: str) -> None:
     """What is known to be wrong without rendering is said when the DAG is parsed."""
-    with pytest.raises(EcrInputError, match="^" + sentence):
+    with DAG("dag", schedule=None), pytest.raises(EcrInputError, match="^" + sentence):
         EcrDockerOperator(**{"task_id": "task", "image": IMAGE, **parameters})
 
 
@@ -184,7 +184,8 @@ def test_bad_input_after_rendering(
 ) -> None:
     """What rendering brings to light is said before the engine or AWS is contacted."""
     given: dict[str, Any] = {"image": IMAGE, **{name: f"{{{{ params.{name} }}}}" for name in parameters}}
-    task = EcrDockerOperator(task_id="task", docker_url=engine.url, force_pull=force_pull, **given)
+    with DAG("dag", schedule=None):
+        task = EcrDockerOperator(task_id="task", docker_url=engine.url, force_pull=force_pull, **given)
     task.render_template_fields({"params": parameters})
     with pytest.raises(EcrInputError, match=f"^{sentence}"):
         task.execute({})
