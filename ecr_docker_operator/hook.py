@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.docker.hooks.docker import DockerHook
 from docker.auth import convert_to_hostname
@@ -65,10 +65,11 @@ class EcrDockerHook(DockerHook):
             self.alias = EcrRegistry.private(registry_id, region_name, host=registry_host)
 
     @classmethod
-    def like(cls, hook: DockerHook, identity: AwsIdentity, alias: EcrRegistry | None = None) -> EcrDockerHook:
-        """Return a hook that reaches the engine exactly as *hook*, whose client was not created yet, would."""
-        ecr_hook = cls.__new__(cls)
-        vars(ecr_hook).update(vars(hook))
+    def adopt(cls, hook: DockerHook, identity: AwsIdentity, alias: EcrRegistry | None = None) -> EcrDockerHook:
+        """Turn *hook*, whose client was not created yet, into one that pulls from Amazon ECR, and return it."""
+        # In place, so that it reaches the engine by exactly what DockerOperator gave it.
+        hook.__class__ = cls
+        ecr_hook = cast("EcrDockerHook", hook)
         ecr_hook.identity = identity
         ecr_hook.alias = alias
         return ecr_hook
@@ -94,7 +95,9 @@ class EcrDockerHook(DockerHook):
 
     def _is_left_over(self, docker_conn_id: str) -> bool:
         connection = self.get_connection(docker_conn_id)
-        host = convert_to_hostname(connection.host or "")
-        if self.alias and self.alias.host in (host, f"{host}:{connection.port}"):
+        # Put together as DockerHook does for its login.
+        registry = f"{connection.host}:{connection.port}" if connection.port else connection.host
+        host = convert_to_hostname(registry or "")
+        if self.alias and self.alias.host == host:
             return True
         return EcrRegistry.parse(host) is not None

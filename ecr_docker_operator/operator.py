@@ -86,7 +86,7 @@ class EcrDockerOperator(DockerOperator):
             check_name(self.image)
         identity = AwsIdentity(self.aws_conn_id, self.verify, self.botocore_config)
         self.image, registry = locate(self.image, self.registry_id, self.region_name, identity.default_region)
-        return EcrDockerHook.like(super().hook, identity, alias=registry)
+        return EcrDockerHook.adopt(super().hook, identity, alias=registry)
 
 
 def _literal(value: Any) -> str | None:

@@ -122,14 +122,14 @@ def test_no_engine_url() -> None:
         EcrDockerHook()
 
 
-def test_like(engine: RecordingEngine) -> None:
-    """A hook that is made like another reaches the same engine in the same way, and leaves the other alone."""
-    other = DockerHook(None, engine.url, "1.41", timeout=7)
+def test_adopt(engine: RecordingEngine) -> None:
+    """A hook that is adopted reaches the same engine in the same way as before."""
+    hook = DockerHook(None, engine.url, "1.41", timeout=7)
     identity = EcrDockerHook(base_url=engine.url).identity
-    hook = EcrDockerHook.like(other, identity)
-    assert hook.get_conn().timeout == 7
-    assert hook.client_created
-    assert not other.client_created
+    ours = EcrDockerHook.adopt(hook, identity)
+    assert isinstance(ours, EcrDockerHook)
+    assert ours.get_conn().timeout == 7
+    assert ours.client_created
 
 
 def test_pickle(engine: RecordingEngine, aws: Aws) -> None:
