@@ -1,0 +1,257 @@
+"""What this package leans on in docker-py and in the two providers; each failure says what moved.
+
+Nothing of ours is in these tests, but for what they stand in for.
+"""
+
+from __future__ import annotations
+
+import inspect
+from contextlib import suppress
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+from airflow.providers.common.compat.sdk import Connection
+from airflow.providers.docker.hooks.docker import DockerHook
+from airflow.providers.docker.operators.docker import DockerOperator
+from botocore.config import Config
+from docker.api.client import APIClient
+from docker.auth import AuthConfig, convert_to_hostname
+from docker.errors import APIError
+from docker.types.services import ContainerSpec, TaskTemplate
+
+from tests.stand.hosts import ACCOUNT, REGION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.recording_engine import RecordingEngine
+    from tests.stand.aws import Aws
+
+IMAGE = "registry.example.com/app:1"
+LOGIN = {"username": "somebody", "password": "secret", "serveraddress": "registry.example.com"}
+
+
+class Logins(AuthConfig):
+    """Logins that note for which registry they are asked, and always have one."""
+
+    def __init__(self) -> None:
+        super().__init__({})  # type: ignore[no-untyped-call]
+        self.asked: list[str | None] = []
+
+    @property
+    def is_empty(self) -> bool:
+        """``False``, as ours say."""
+        return False
+
+    def resolve_authconfig(self, registry: str | None = None) -> dict[str, str]:
+        """Return the login."""
+        self.asked.append(registry)
+        return LOGIN
+
+
+def with_logins(engine: RecordingEngine) -> tuple[APIClient, Logins]:
+    """Return a client of *engine*, and the logins that it has."""
+    client = APIClient(base_url=engine.url, version="1.41")
+    logins = Logins()
+    vars(client)["_auth_configs"] = logins
+    return client, logins
+
+
+def pull(client: APIClient) -> None:
+    """Pull."""
+    client.pull(IMAGE)
+
+
+def create_service(client: APIClient) -> None:
+    """Create a Swarm service."""
+    client.create_service(TaskTemplate(ContainerSpec(IMAGE)))
+
+
+def inspect_distribution(client: APIClient) -> None:
+    """Ask for an image in its registry."""
+    client.inspect_distribution(IMAGE)
+
+
+# DockerOperator and DockerHook
+
+
+class Reached(Exception):  # noqa: N818 - no error, but a place that was reached
+    """Raised where the operator asks for its hook."""
+
+
+def test_execute_reaches_the_engine_through_hook(engine: RecordingEngine) -> None:
+    """DockerOperator's execute asks its attribute ``hook`` before it contacts an engine."""
+
+    class Operator(DockerOperator):
+        @cached_property
+        def hook(self) -> DockerHook:
+            raise Reached
+
+    operator = Operator(task_id="operator", image=IMAGE, docker_url=engine.url)
+    with pytest.raises(Reached):
+        operator.execute({})
+    assert engine.asked == [], "DockerOperator contacts the engine before it asks its hook: ours comes too late."
+
+
+def test_cli_is_the_client_of_the_hook(engine: RecordingEngine) -> None:
+    """DockerOperator's ``cli`` is its hook's ``api_client``, and that is the client whose pull it calls."""
+    operator = DockerOperator(task_id="operator", image=IMAGE, docker_url=engine.url, api_version="1.41")
+    pulled: list[Any] = []
+
+    def pull_nothing(*args: Any, **kwargs: Any) -> Iterator[dict[str, str]]:
+        pulled.append((args, kwargs))
+        return iter([{"status": "done"}])
+
+    client = operator.hook.api_client
+    client.pull = pull_nothing  # type: ignore[method-assign]
+    with pytest.raises(APIError, match="this engine runs nothing"):
+        operator.execute({})
+    assert operator.cli is client, "DockerOperator.cli is no longer the api_client of its hook."
+    assert pulled == [((IMAGE,), {"stream": True, "decode": True})], (
+        "DockerOperator no longer pulls by calling pull(image, stream=True, decode=True) on its client."
+    )
+
+
+def test_operator_gives_its_hook_away_once(engine: RecordingEngine) -> None:
+    """DockerOperator's ``hook`` is a cached property, which creates no client."""
+    assert isinstance(inspect.getattr_static(DockerOperator, "hook"), cached_property), (
+        "DockerOperator.hook is no longer a cached_property, so ours no longer replaces it once and for all."
+    )
+    hook = DockerOperator(task_id="x", image=IMAGE, docker_url=engine.url).hook
+    assert type(hook) is DockerHook, f"DockerOperator's hook is no DockerHook, but {type(hook)}."
+    assert not hook.client_created
+    assert engine.asked == [], "DockerOperator.hook contacts the engine already."
+
+
+def test_hook_can_become_another_class() -> None:
+    """A DockerHook keeps what it has when it gets a subclass of its class."""
+
+    class Hook(DockerHook):
+        pass
+
+    hook = DockerHook(None, base_url="tcp://127.0.0.1:1")
+    before = dict(vars(hook))
+    hook.__class__ = Hook
+    assert vars(hook) == before, "DockerHook no longer keeps its state in plain attributes."
+
+
+def test_hook_logs_in_inside_api_client(engine: RecordingEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DockerHook logs in when ``api_client`` is first asked for, by its ``docker_conn_id`` of that moment."""
+    connection = Connection(
+        conn_id="x", conn_type="docker", host="registry.example.com", login="user", password="of-yesterday"
+    )
+    monkeypatch.setenv("AIRFLOW_CONN_REGISTRY", connection.get_uri())
+    assert isinstance(inspect.getattr_static(DockerHook, "api_client"), cached_property), (
+        "DockerHook.api_client is no longer a cached_property."
+    )
+    hook = DockerHook("registry", base_url=engine.url, version="1.41")
+    assert engine.asked == [], "DockerHook contacts the engine before its api_client is asked for."
+    assert hook.api_client is hook.get_conn()
+    logins = [asked for asked in engine.asked if asked.path == "/auth"]
+    assert len(logins) == 1, "DockerHook no longer logs in, once, inside api_client."
+
+    other = DockerHook("registry", base_url=engine.url, version="1.41")
+    other.docker_conn_id = None
+    assert other.api_client
+    logins = [asked for asked in engine.asked if asked.path == "/auth"]
+    assert len(logins) == 1, "DockerHook logs in although its docker_conn_id was taken away: ours can't prevent it."
+
+
+def test_connection_names_its_registry_as_we_read_it(engine: RecordingEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The registry of a connection is its host with its port, and docker-py's hostname for it is a bare one."""
+    uri = Connection(
+        conn_id="x", conn_type="docker", host="h.example", port=5000, login="user", password="of-yesterday"
+    ).get_uri()
+    monkeypatch.setenv("AIRFLOW_CONN_REGISTRY", uri)
+    assert DockerHook("registry", base_url=engine.url, version="1.41").api_client
+    (login,) = [asked.body["serveraddress"] for asked in engine.asked if asked.path == "/auth"]
+    assert login == "h.example:5000", "DockerHook puts the registry's name together in another way than we do."
+    assert convert_to_hostname("https://h.example:5000/v2") == "h.example:5000"
+
+
+# docker-py
+
+
+def test_client_keeps_its_logins_in_auth_configs(engine: RecordingEngine) -> None:
+    """docker-py's client has ``_auth_configs``, an AuthConfig, and pickles it with itself."""
+    assert "_auth_configs" in APIClient.__attrs__, "docker-py's APIClient no longer names _auth_configs as its own."
+    client = APIClient(base_url=engine.url, version="1.41")
+    assert type(vars(client).get("_auth_configs")) is AuthConfig, "docker-py's client keeps its logins elsewhere."
+    assert hasattr(client, "credstore_env"), "docker-py's client no longer has the helpers' environment."
+
+
+@pytest.mark.parametrize("request_", [pull, create_service, inspect_distribution])
+def test_requests_ask_auth_configs(request_: Callable[[APIClient], None], engine: RecordingEngine) -> None:
+    """docker-py asks ``_auth_configs.resolve_authconfig(host)`` once, as it makes the request, and sends the answer."""
+    client, logins = with_logins(engine)
+    with_answer = [asked for asked in _record(request_, client, engine) if asked.login]
+    assert logins.asked == ["registry.example.com"], (
+        f"docker-py's {request_.__name__} no longer asks _auth_configs.resolve_authconfig(host) once."
+    )
+    assert [asked.login for asked in with_answer] == [LOGIN], (
+        f"docker-py's {request_.__name__} no longer sends that login as X-Registry-Auth."
+    )
+    assert vars(client)["_auth_configs"] is logins, f"docker-py's {request_.__name__} has replaced the client's logins."
+
+
+def test_container_requests_ask_for_no_login(engine: RecordingEngine) -> None:
+    """docker-py asks for no login when nothing is pulled."""
+    client, logins = with_logins(engine)
+    client.images(name=IMAGE)
+    with pytest.raises(APIError):
+        client.create_container(IMAGE)
+    assert logins.asked == [], "docker-py asks for logins where nothing is pulled: each would be a token."
+
+
+def test_stream_passes_errors_on(engine: RecordingEngine) -> None:
+    """docker-py passes an error inside a pull's stream on as an item, and decodes it."""
+    engine.stream = [{"status": "Pulling"}, {"error": "no", "errorDetail": {"message": "no"}}]
+    items = APIClient(base_url=engine.url, version="1.41").pull(IMAGE, stream=True, decode=True)
+    assert [item.get("error") for item in items] == [None, "no"], "docker-py treats errors in the stream in a new way."
+
+
+# The amazon provider
+
+
+def hook_of(**parameters: Any) -> Any:
+    """Return the hook as we make it."""
+    return AwsBaseHook(**{"client_type": "ecr", **parameters})
+
+
+def test_aws_hook_merges_its_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``config`` is the parameter, else the connection's, else an empty one; a client takes the one it is given."""
+    assert isinstance(hook_of(aws_conn_id=None).config, Config), "AwsBaseHook.config is no botocore Config."
+    extra = '{"config_kwargs": {"read_timeout": 7}, "region_name": "us-west-2"}'
+    connection = Connection(conn_id="x", conn_type="aws", extra=extra)
+    monkeypatch.setenv("AIRFLOW_CONN_OURS", connection.get_uri())
+    stored = hook_of(aws_conn_id="ours")
+    assert stored.config.read_timeout == 7, "AwsBaseHook no longer reads config_kwargs of its connection."
+    assert stored.region_name == "us-west-2", "AwsBaseHook.region_name is no longer its connection's."
+    given = hook_of(aws_conn_id="ours", config={"read_timeout": 9}, region_name=REGION)
+    assert given.config.read_timeout == 9, "AwsBaseHook's parameter config no longer beats its connection's."
+    assert given.region_name == REGION, "AwsBaseHook's parameter region_name no longer beats its connection's."
+    client = given.get_client_type(region_name="eu-central-1", config=Config(connect_timeout=3))
+    assert client.meta.region_name == "eu-central-1", "get_client_type no longer takes region_name."
+    assert client.meta.config.connect_timeout == 3, "get_client_type no longer takes config."
+
+
+def test_aws_hook_without_its_connection_goes_on(aws: Aws) -> None:
+    """A missing connection means boto3's own chain; ECR answers with a list, ECR Public with one object."""
+    client = hook_of(aws_conn_id="nowhere", region_name=REGION).get_client_type()
+    data = client.get_authorization_token()["authorizationData"]
+    assert isinstance(data, list), "ECR no longer answers with a list."
+    assert data[0]["authorizationToken"]
+    public = hook_of(aws_conn_id=None, client_type="ecr-public", region_name="us-east-1").get_client_type()
+    answer = public.get_authorization_token()["authorizationData"]
+    assert isinstance(answer, dict), "ECR Public no longer answers with one object."
+    assert {call.arn for call in aws.token_calls()} == {f"arn:aws:iam::{ACCOUNT}:user/worker"}
+
+
+def _record(request_: Callable[[APIClient], None], client: APIClient, engine: RecordingEngine) -> list[Any]:
+    before = len(engine.asked)
+    # The recording engine knows no image; what counts is what it was asked.
+    with suppress(APIError):
+        request_(client)
+    return engine.asked[before:]
