@@ -1,0 +1,1 @@
+"""The provider's own tests, with our classes in place of its."""

@@ -1,0 +1,16 @@
+"""One test of ours among the provider's, to see that a call to AWS from there is counted."""
+
+from __future__ import annotations
+
+from ecr_docker_operator.auth import EcrAuthConfig
+from ecr_docker_operator.credentials import AwsIdentity
+
+
+def test_a_login_asks_aws() -> None:
+    """A login that docker-py asks for comes from the API that the environment leads to."""
+    logins = EcrAuthConfig({}, identity=AwsIdentity(aws_conn_id=None))
+
+    login = logins.resolve_authconfig("123456789012.dkr.ecr.eu-west-1.amazonaws.com")
+
+    assert login is not None
+    assert login["username"] == "AWS"

@@ -1,0 +1,1 @@
+"""Helpers that the provider's tests import by name."""

@@ -1,0 +1,73 @@
+"""Make an image that has Python and bash, from this machine's own, in place of Docker Hub's python image."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import zipfile
+from pathlib import Path
+
+from tests.stand.images import Image, build, digest
+
+_LEFT_OUT = {"ensurepip", "dist-packages", "idlelib", "site-packages", "test", "tests", "tkinter"}
+
+
+def build_python() -> Image:
+    """Return an image whose ``python`` is the interpreter that runs this."""
+    base = build("python")
+    python, bash = Path(sys.executable).resolve(), _find_bash()
+    library = Path(sysconfig.get_path("stdlib"))
+    programs = [python, bash, *library.glob("lib-dynload/*.so")]
+    files = {path: path.read_bytes() for path in (*programs, *_libraries(programs), library / "os.py")}
+    # The engine copies an image file by file, so the modules go into the one archive that Python looks for.
+    files[library.with_name("python{}{}.zip".format(*sys.version_info))] = _modules(library)
+    layer = _tar(files, {"bin/python": python, "bin/python3": python, "bin/bash": bash})
+    config = json.loads(base.config)
+    config["rootfs"]["diff_ids"].append(digest(layer))
+    # A quick compression: the layer goes no further than to the stand's engine.
+    return Image((*base.layers, gzip.compress(layer, 1, mtime=0)), json.dumps(config).encode())
+
+
+def _find_bash() -> Path:
+    path = shutil.which("bash")
+    if path is None:
+        msg = "The provider's decorator tests run bash in a container, and take this machine's: install bash."
+        raise RuntimeError(msg)
+    return Path(path).resolve()
+
+
+def _libraries(programs: list[Path]) -> set[Path]:
+    """Return the shared libraries that *programs* load."""
+    done = subprocess.run(["ldd", *programs], capture_output=True, text=True, check=False)
+    return {Path(path) for path in re.findall(r"(?:=> |^\t)(/\S+)", done.stdout, re.MULTILINE)}
+
+
+def _modules(library: Path) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:
+        for path in sorted(library.rglob("*.py")):
+            name = path.relative_to(library)
+            if not _LEFT_OUT & set(name.parts):
+                archive.write(path, name)
+    return content.getvalue()
+
+
+def _tar(files: dict[Path, bytes], links: dict[str, Path]) -> bytes:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as tar:
+        for path, data in sorted(files.items()):
+            entry = tarfile.TarInfo(str(path).lstrip("/"))
+            entry.mode, entry.size = 0o755, len(data)
+            tar.addfile(entry, io.BytesIO(data))
+        for name, path in links.items():
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.linkname = tarfile.SYMTYPE, str(path)
+            tar.addfile(entry)
+    return content.getvalue()

@@ -1,0 +1,69 @@
+"""The provider's tests that run containers: ``@task.docker`` on the stand's engine, from the stand's registry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.stand.hosts import REGION
+from tests.upstream.comparison import assert_same, assert_whole
+from tests.upstream.python_image import build_python
+from tests.upstream.suite import DECORATORS, SOCKET
+
+if TYPE_CHECKING:
+    from tests.stand import Stand
+    from tests.upstream.suite import Record, Suite
+
+pytestmark = pytest.mark.stand
+
+# What the provider's tests ask Docker Hub for.
+REPOSITORY, TAG = "python", "3.9-slim"
+# Both provider 4.5.0 and 4.6.1 have 38 that run with dill and cloudpickle installed, 36 with one of them.
+AT_LEAST = 35
+
+
+@pytest.fixture(scope="module")
+def image(running_stand: Stand) -> str:
+    """Provide an image with Python in the stand's registry; under its short name it is on the engine, too."""
+    stand = running_stand
+    name = stand.push(REPOSITORY, TAG, image=build_python())
+    token = stand.aws.issue("ecr", REGION, stand.worker)
+    stand.engine.client.pull(name, auth_config={"username": "AWS", "password": token.password})
+    stand.engine.client.tag(name, REPOSITORY, TAG)
+    stand.engine.client.remove_image(name)
+    return name
+
+
+@pytest.fixture(scope="module")
+def plain(suite: Suite, running_stand: Stand, image: str) -> Record:
+    """Provide the outcomes with the provider's own classes, and the image that is on the engine already."""
+    assert image
+    return _run(suite, running_stand, swapped=False)
+
+
+def test_provider_passes_its_own_tests(plain: Record) -> None:
+    """Each test runs and passes with the provider's own classes, so none is lost for what follows."""
+    assert_whole(plain, at_least=AT_LEAST)
+    assert plain.counts == {}
+
+
+def test_ours_pass_the_provider_tests_by_one_pull(ecr_suite: Suite, stand: Stand, plain: Record, image: str) -> None:
+    """Each test ends with our classes as with the provider's, and all share one pull with one token."""
+    assert not stand.engine.has(image)
+
+    swapped = _run(ecr_suite, stand, swapped=True)
+
+    assert_same(swapped, plain)
+    assert swapped.counts["operators"] >= 50
+    assert stand.engine.has(image)
+    assert len(stand.aws.token_calls()) == 1
+    (token,) = stand.aws.tokens
+    assert set(stand.registry.logins()) == {f"AWS:{token.password}"}
+
+
+def _run(suite: Suite, stand: Stand, *, swapped: bool) -> Record:
+    # One test connects to the engine's usual socket: it finds the stand's there, in a mount namespace of its own.
+    script = 'mount -t tmpfs none /run && ln -s "$0" /run/docker.sock && exec "$@"'
+    prefix = ["unshare", "--mount", "sh", "-c", script, stand.engine.url.removeprefix("unix://")]
+    return suite.run(DECORATORS, SOCKET, swapped=swapped, environment=stand.environment, prefix=prefix)
