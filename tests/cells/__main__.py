@@ -1,0 +1,106 @@
+"""Run the cells, and print what passed in each."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.cells.environment import COLUMNS, CellError, Environment, Result
+from tests.cells.interpreters import NoInterpreterError
+from tests.cells.versions import CELLS, RUNS, Cell
+
+
+@dataclass
+class Row:
+    """What came of one cell."""
+
+    cell: Cell
+    versions: dict[str, str] = field(default_factory=dict)
+    results: dict[str, Result] = field(default_factory=dict)
+    problem: str = ""
+    """Why there is no environment."""
+    seconds: float = 0
+
+    @property
+    def passed(self) -> int:
+        """Number of tests that passed."""
+        return sum(result.passed for result in self.results.values())
+
+    @property
+    def failed(self) -> int:
+        """Number of tests that failed; a cell without an environment is one."""
+        return sum(result.failed for result in self.results.values()) + bool(self.problem)
+
+    def line(self) -> list[str]:
+        """Return the cell's line of the table."""
+        versions = [self.versions.get(column, "-") for column in COLUMNS]
+        if self.problem:
+            versions[COLUMNS.index("Airflow")] = self.cell.airflow
+        return [*versions, *(str(self.results.get(name, "not run")) for name in RUNS), f"{self.seconds:.0f}"]
+
+
+def run(cell: Cell, directory: Path) -> Row:
+    """Make the environment of *cell*, and run everything in it."""
+    row, start = Row(cell), time.monotonic()
+    try:
+        environment = Environment(cell, directory / cell.airflow)
+    except (CellError, NoInterpreterError) as error:
+        row.problem = str(error)
+    else:
+        row.versions = environment.versions()
+        for name, paths in RUNS.items():
+            row.results[name] = environment.test(name, paths)
+    row.seconds = time.monotonic() - start
+    _say(f"Airflow {cell.airflow}: {row.passed} passed, {row.failed} failed, {row.seconds:.0f} s")
+    return row
+
+
+def table(rows: list[Row]) -> str:
+    """Return *rows* as a Markdown table, whose columns line up."""
+    lines = [[*COLUMNS, *RUNS, "seconds"], *(row.line() for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    lines.insert(1, ["-" * width for width in widths])
+    return "\n".join(
+        f"| {' | '.join(text.ljust(width) for text, width in zip(line, widths, strict=True))} |" for line in lines
+    )
+
+
+def main() -> int:
+    """Run the cells that the command line asks for; return the exit status."""
+    names = [cell.airflow for cell in CELLS]
+    parser = argparse.ArgumentParser(prog="python -m tests.cells", description=__doc__)
+    parser.add_argument("-k", "--cell", choices=names, action="append", help="run this version of Airflow alone")
+    # A stand waits more than it computes.
+    parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count() or 1, help="cells at a time")
+    options = parser.parse_args()
+    cells = [cell for cell in CELLS if cell.airflow in (options.cell or names)]
+    with tempfile.TemporaryDirectory(prefix="ecr-cells-") as directory, ThreadPoolExecutor(options.jobs) as pool:
+        rows = list(pool.map(lambda cell: run(cell, Path(directory)), cells))
+    for row in rows:
+        _say_what_failed(row)
+    passed, failed = sum(row.passed for row in rows), sum(row.failed for row in rows)
+    sys.stdout.write(f"{table(rows)}\n{passed} passed, {failed} failed\n")
+    return int(failed > 0)
+
+
+def _say_what_failed(row: Row) -> None:
+    if row.problem:
+        _say(f"\nAirflow {row.cell.airflow}: {row.problem}")
+    for name, result in row.results.items():
+        if result.failed:
+            _say(f"\nAirflow {row.cell.airflow}, {name}:\n{result.output[-6000:]}")
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,59 @@
+"""Which versions are run together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One environment."""
+
+    airflow: str
+    python: str
+    """The version of Python that is wanted."""
+    allowed: tuple[str, ...]
+    """The versions of Python with which this Airflow can be installed: one of them will do if need be."""
+    provider: str = ""
+    """Version of the docker provider; default: the newest that goes with the rest. So for what follows."""
+    amazon: str = ""
+    docker: str = ""
+    pins: tuple[tuple[str, str], ...] = ()
+    """What must be held back today -> why. Airflow's own constraint files are not for downloading here."""
+
+    @property
+    def requirements(self) -> list[str]:
+        """What pip is to install beside this project."""
+        wanted = {
+            "apache-airflow": self.airflow,
+            "apache-airflow-providers-docker": self.provider,
+            "apache-airflow-providers-amazon": self.amazon,
+            "docker": self.docker,
+        }
+        return [*(f"{name}=={version}" for name, version in wanted.items() if version), *(pin for pin, _ in self.pins)]
+
+
+CELLS = (
+    # The lowest versions that pyproject.toml allows.
+    Cell("2.11.0", "3.11", ("3.11", "3.12"), provider="4.5.0", amazon="9.0.0", docker="7.1.0"),
+    Cell("2.11.2", "3.12", ("3.11", "3.12")),
+    Cell(
+        "3.0.6",
+        "3.12",
+        ("3.11", "3.12"),
+        pins=(
+            ("fastapi<0.117", "a later one refuses what Airflow's own client sends without a content type"),
+            ("cadwyn<6", "a later one needs a later fastapi, but does not say so"),
+        ),
+    ),
+    Cell("3.1.8", "3.13", ("3.11", "3.12", "3.13")),
+    Cell("3.2.2", "3.11", ("3.11", "3.12", "3.13")),
+    Cell("3.3.2", "3.13", ("3.11", "3.12", "3.13")),
+)
+
+# What is run in each cell, in the order of the table's columns.
+RUNS = {
+    "unit and contracts": ("tests/unit",),
+    "provider's own tests": ("tests/upstream",),
+    "pull and run": ("tests/system/test_pull.py::test_one_token_for_one_pull",),
+}
