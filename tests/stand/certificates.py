@@ -17,6 +17,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_SIGNS_CERTIFICATES = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=False,
+    encipher_only=False,
+    decipher_only=False,
+)
+
+
 class Authority:
     """Issues a server certificate for any host name, when a client first asks for it."""
 
@@ -24,7 +37,9 @@ class Authority:
         self._directory = directory
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ECR stand")])
-        self._certificate = self._issue(self._name, self._key, x509.BasicConstraints(ca=True, path_length=0))
+        self._certificate = self._issue(
+            self._name, self._key, x509.BasicConstraints(ca=True, path_length=0), _SIGNS_CERTIFICATES
+        )
         self._contexts: dict[str, ssl.SSLContext] = {}
         self._lock = threading.Lock()
 
@@ -67,7 +82,7 @@ class Authority:
             return self._contexts[host]
 
     def _issue(
-        self, name: x509.Name, key: ec.EllipticCurvePrivateKey, extension: x509.ExtensionType
+        self, name: x509.Name, key: ec.EllipticCurvePrivateKey, *extensions: x509.ExtensionType
     ) -> x509.Certificate:
         now = dt.datetime.now(dt.UTC)
         builder = x509.CertificateBuilder(
@@ -78,7 +93,16 @@ class Authority:
             not_valid_before=now - dt.timedelta(days=1),
             not_valid_after=now + dt.timedelta(days=7),
         )
-        return builder.add_extension(extension, critical=True).sign(self._key, hashes.SHA256())
+        for extension in extensions:
+            builder = builder.add_extension(extension, critical=True)
+        # From Python 3.13 on, clients insist on both identifiers, and on what the authority may sign (RFC 5280).
+        identifiers = (
+            x509.SubjectKeyIdentifier.from_public_key(key.public_key()),
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
+        )
+        for identifier in identifiers:
+            builder = builder.add_extension(identifier, critical=False)
+        return builder.sign(self._key, hashes.SHA256())
 
 
 def _general_name(host: str) -> x509.GeneralName:
