@@ -59,7 +59,7 @@ class Environment:
         self._python = directory / "venv" / "bin" / "python"
         interpreter = find_interpreter(cell.python, cell.allowed)
         _uv("venv", "--no-python-downloads", "--python", interpreter, str(directory / "venv"))
-        project = ["--editable", f"{ROOT}[test]"]
+        project = ["--editable", f"{ROOT}[dev]"]
         _uv("pip", "install", "--python", str(self._python), *project, *cell.requirements)
 
     def versions(self) -> dict[str, str]:
@@ -71,7 +71,9 @@ class Environment:
     def test(self, name: str, paths: Sequence[str]) -> Result:
         """Run the tests at *paths*."""
         report = self._directory / f"{name}.xml"
-        command = [str(self._python), "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", *paths]
+        command = [str(self._python), "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
+        # Errors out of warnings are for the versions that one works with: old ones warn of their own parts.
+        command += ["-W", "default", *paths]
         done = subprocess.run(
             command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
         )

@@ -21,7 +21,8 @@ SKIPPED = {
 
 def assert_whole(plain: Record, *, at_least: int) -> None:
     """Assert that the provider's tests ran with the provider's classes, and all passed."""
-    assert plain.reasons.keys() & plain.having("failed") == set(), "\n".join(plain.reasons.values())
+    failed = [plain.reasons[test] for test in sorted(plain.having("failed"))]
+    assert failed == [], "\n\n".join(failed)
     skipped = {test for test in plain.having("skipped") if test.rpartition("::")[2] not in SKIPPED}
     assert skipped == set(), f"skipped for reasons that nobody has looked at: {sorted(skipped)}"
     assert len(plain.having("passed")) >= at_least

@@ -36,7 +36,7 @@ class Recorder:
             return
         self.outcomes[report.nodeid] = report.outcome
         if not report.passed:
-            self.reasons[report.nodeid] = report.longreprtext
+            self.reasons[report.nodeid] = f"{report.longreprtext}\n{report.caplog[-2000:]}"
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write the record."""
