@@ -63,7 +63,7 @@ def test_habits(command: list[str]) -> None:
 
 def test_ci_runs_the_readmes_command() -> None:
     """CI runs exactly the line with which the README says that the tests are run."""
-    [line] = re.findall(r"^python3 .*-m pytest$", README, re.MULTILINE)
+    [line] = re.findall(r"^python3 .*-m tests.cells$", README, re.MULTILINE)
     assert line in (ROOT / ".ci" / "run").read_text().splitlines()
 
 
