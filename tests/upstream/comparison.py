@@ -11,10 +11,8 @@ ALLOWED: dict[str, str] = {}
 """Tests that fail with our classes alone -> why that is right. None does."""
 
 SKIPPED = {
-    "test_advanced_serializer_not_installed[dill]": "is for environments without dill, which Airflow 2 installs",
+    "test_advanced_serializer_not_installed[dill]": "is for environments without dill, which Airflow brings along",
     "test_advanced_serializer_not_installed[cloudpickle]": "is for environments without cloudpickle",
-    "test_deepcopy_with_python_operator[dill]": "needs dill",
-    "test_add_dill": "needs dill",
 }
 """Tests of the provider's that skip themselves -> why."""
 

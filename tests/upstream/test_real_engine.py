@@ -19,8 +19,8 @@ pytestmark = pytest.mark.stand
 
 # What the provider's tests ask Docker Hub for.
 REPOSITORY, TAG = "python", "3.9-slim"
-# Both provider 4.5.0 and 4.6.1 have 38 that run with dill and cloudpickle installed, 36 with one of them.
-AT_LEAST = 35
+# Provider 4.5.0 and 4.6.1 both have 39 such tests that do not skip themselves.
+AT_LEAST = 38
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def test_ours_pass_the_provider_tests_by_one_pull(ecr_suite: Suite, stand: Stand
     swapped = _run(ecr_suite, stand, swapped=True)
 
     assert_same(swapped, plain)
-    assert swapped.counts["operators"] >= 50
+    assert swapped.counts.get("operators", 0) >= 50
     assert stand.engine.has(image)
     assert len(stand.aws.token_calls()) == 1
     (token,) = stand.aws.tokens
