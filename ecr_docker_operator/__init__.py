@@ -23,10 +23,14 @@ __all__ = [
 _HOMES = {"EcrDockerHook": "hook", "EcrDockerOperator": "operator"}
 
 
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        return version("ecr-docker-operator")
-    if name in __all__:
-        return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)
-    msg = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(msg)
+if TYPE_CHECKING:
+    __version__: str
+else:
+    # Unseen by type checkers, who would take any name for good.
+    def __getattr__(name: str) -> Any:
+        if name == "__version__":
+            return version("ecr-docker-operator")
+        if name in __all__:
+            return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)

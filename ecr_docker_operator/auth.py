@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 class EcrAuthConfig(AuthConfig):
     """The worker's own registry logins, except that hosts of Amazon ECR get a fresh one on each request.
 
-    docker-py asks once for every pull, service and inspection of a registry's image, and for nothing else.
+    docker-py asks once for every pull, push, service and inspection of a registry's image, and not for containers.
 
     :param worker: the logins that docker-py found on the worker; they answer for all other hosts.
     :param identity: whose AWS credentials ask for tokens.
@@ -52,7 +52,7 @@ class EcrAuthConfig(AuthConfig):
         """Return the registry of Amazon ECR that *host* stands for; ``None`` if it is another's."""
         if not host:
             return None
-        if self.alias and host == self.alias.host:
+        if self.alias and host.lower() == self.alias.host.lower():
             return self.alias
         return EcrRegistry.parse(host)
 

@@ -97,12 +97,10 @@ def fetch_credentials(registry: EcrRegistry, identity: AwsIdentity) -> EcrCreden
 
     :raises EcrTokenError: if AWS gives none; the message names the registry, the identity and a next step.
     """
-    from botocore.exceptions import BotoCoreError, ClientError
-
     try:
         with _quiet_parser():
             answer = identity.client(registry).get_authorization_token()
-    except (BotoCoreError, ClientError) as error:
+    except Exception as error:  # not only botocore's: bad settings are ValueError, TypeError, NotImplementedError
         raise EcrTokenError.from_aws(registry, identity, error) from error
     data = answer.get("authorizationData") or {}
     if isinstance(data, list):  # a list from ECR, a single object from ECR Public

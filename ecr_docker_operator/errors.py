@@ -27,8 +27,8 @@ class EcrInputError(EcrError):
 
     @classmethod
     def region_name(cls, value: str) -> EcrInputError:
-        """Return the error for a region that no partition has."""
-        return cls(f"region_name: no AWS partition has a region {value!r}; expected one such as 'eu-west-1'.")
+        """Return the error for a region whose name has the form of no partition's."""
+        return cls(f"region_name: no AWS partition has a region like {value!r}; expected one such as 'eu-west-1'.")
 
     @classmethod
     def empty_image(cls, image: str) -> EcrInputError:
@@ -66,6 +66,22 @@ class EcrInputError(EcrError):
         )
 
     @classmethod
+    def no_region_of_alias(cls, image: str, registry_id: str) -> EcrInputError:
+        """Return the error for a registry id whose region is open, beside a host that is not Amazon ECR's."""
+        return cls(
+            f"region_name: the host of the image {image!r} is not one of Amazon ECR's, and registry_id {registry_id} "
+            "alone does not say which registry it is; set region_name, or leave registry_id away."
+        )
+
+    @classmethod
+    def bad_alias(cls, registry_host: str) -> EcrInputError:
+        """Return the error for an alias that is no host, or one that Amazon ECR has itself."""
+        return cls(
+            f"registry_host: expected the host, perhaps with a port, of a registry that is not Amazon ECR's by its "
+            f"name, such as 'registry.example.com:5000', got {registry_host!r}."
+        )
+
+    @classmethod
     def alias_without_registry(cls, registry_host: str) -> EcrInputError:
         """Return the error for an alias of which it is not said what it stands for."""
         return cls(f"registry_host: {registry_host!r} needs registry_id and region_name, to say which registry it is.")
@@ -77,14 +93,13 @@ class EcrTokenError(EcrError):
     @classmethod
     def from_aws(cls, registry: EcrRegistry, identity: object, error: Exception) -> EcrTokenError:
         """Return the error for what botocore raised."""
-        code = getattr(error, "response", {}).get("Error", {}).get("Code") or type(error).__name__
+        response = getattr(error, "response", None)
+        code = response["Error"]["Code"] if isinstance(response, dict) else type(error).__name__
         actions = f"{registry.service}:GetAuthorizationToken"
         if registry.registry_id is None:
             actions += " and sts:GetServiceBearerToken"
-        step = _TOKEN_STEPS.get(code, "The task can be tried again once AWS answers.").format(
-            actions=actions, registry=registry
-        )
-        return cls(f"{registry}: no authorization token for {identity}. {_sentence(str(error))} {step}")
+        step = _TOKEN_STEPS.get(code, "").format(actions=actions, registry=registry)
+        return cls(f"{registry}: no authorization token for {identity}. {_sentence(str(error))} {step}".rstrip())
 
     @classmethod
     def unreadable(cls, registry: EcrRegistry, identity: object) -> EcrTokenError:
@@ -100,6 +115,7 @@ class EcrTokenError(EcrError):
 
 
 _DEAD_KEY = "Check the access key that was used; it may be deleted, or of another partition than {registry}."
+_NO_WAY = "Check the way to AWS: without internet, a VPC endpoint for ecr.api is needed."
 _TOKEN_STEPS = {
     "AccessDenied": "Let the role's trust policy name that identity, and allow it sts:AssumeRole.",
     "AccessDeniedException": "Allow {actions} on resource '*' to that user or role.",
@@ -112,8 +128,13 @@ _TOKEN_STEPS = {
     "ProfileNotFound": "Add the profile on the worker, or name another in the AWS connection.",
     "ThrottlingException": "Let fewer tasks pull at once, or ask AWS for a higher quota.",
     "UnrecognizedClientException": _DEAD_KEY,
-    "ConnectTimeoutError": "Check the way to AWS: without internet, a VPC endpoint for ecr.api is needed.",
-    "EndpointConnectionError": "Check the way to AWS: without internet, a VPC endpoint for ecr.api is needed.",
+    "ConnectTimeoutError": _NO_WAY,
+    "EndpointConnectionError": _NO_WAY,
+    "ProxyConnectionError": "Check the proxy that the worker's environment or botocore_config names.",
+    "ReadTimeoutError": "The task can be tried again; read_timeout in botocore_config is how long it waits.",
+    "ServerException": "The task can be tried again once AWS answers.",
+    "SignatureDoesNotMatch": "Check the worker's clock and the secret key.",
+    "SSLError": "Name the file with the certificates of whoever answers in AWS's place in verify.",
 }
 
 

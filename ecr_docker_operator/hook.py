@@ -29,18 +29,20 @@ class EcrDockerHook(DockerHook):
     :param docker_conn_id: Docker connection for another registry. One that was left over for Amazon ECR is
         not logged in with, and can be deleted. Default: none.
     :param aws_conn_id: AWS connection whose identity asks for the token. ``None``: boto3's own credential
-        chain on the worker.
+        chain on the worker. Default: ``aws_default``, which is that chain where no such connection exists.
     :param registry_host: host (and port) of a private registry whose name does not tell it, for instance
         an alias or a proxy. Needs ``registry_id`` and ``region_name``.
     :param registry_id: AWS account that owns the registry at ``registry_host``, 12 digits.
     :param region_name: region of the registry at ``registry_host``.
     :param verify: whether, or with which file of certificates, to verify the TLS certificate of AWS.
+        Default: ``None``, as the AWS connection says, else boto3's.
     :param botocore_config: configuration of the botocore client that asks for the token; see
         ``botocore.config.Config``.
 
     All other parameters are DockerHook's.
 
     :raises EcrInputError: if ``registry_host``, ``registry_id`` and ``region_name`` name no registry.
+    :raises EcrUpstreamError: when the client is made, if docker-py keeps its logins elsewhere.
     """
 
     def __init__(
@@ -58,10 +60,12 @@ class EcrDockerHook(DockerHook):
         super().__init__(docker_conn_id, *args, **kwargs)
         self.identity = AwsIdentity(aws_conn_id, verify, botocore_config)
         self.alias: EcrRegistry | None = None
-        if registry_host or registry_id:
+        if registry_host is not None or registry_id is not None or region_name is not None:
             if not (registry_host and registry_id and region_name):
                 raise EcrInputError.alias_without_registry(registry_host or "")
-            check(registry_host, registry_id, region_name)
+            if "/" in registry_host or EcrRegistry.parse(registry_host):
+                raise EcrInputError.bad_alias(registry_host)
+            check(None, registry_id, region_name)
             self.alias = EcrRegistry.private(registry_id, region_name, host=registry_host)
 
     @classmethod
@@ -84,7 +88,7 @@ class EcrDockerHook(DockerHook):
         if self.docker_conn_id and self._is_left_over(self.docker_conn_id):
             self.log.warning(
                 "Docker connection %r holds a login for Amazon ECR. It is not used, because every pull gets a "
-                "fresh token: docker_conn_id can be dropped, and the connection deleted.",
+                "fresh token: drop docker_conn_id from the task, then the connection can be deleted.",
                 self.docker_conn_id,
             )
             self.docker_conn_id = None
@@ -98,6 +102,6 @@ class EcrDockerHook(DockerHook):
         # Put together as DockerHook does for its login.
         registry = f"{connection.host}:{connection.port}" if connection.port else connection.host
         host = convert_to_hostname(registry or "")
-        if self.alias and self.alias.host == host:
+        if self.alias and self.alias.host.lower() == host.lower():
             return True
         return EcrRegistry.parse(host) is not None

@@ -41,9 +41,9 @@ def check(image: str | None, registry_id: str | None, region_name: str | None) -
 
     :raises EcrInputError: for what can be seen to be wrong without asking anybody.
     """
-    if registry_id and not re.fullmatch(r"[0-9]{12}", registry_id):
+    if registry_id is not None and not re.fullmatch(r"[0-9]{12}", registry_id):
         raise EcrInputError.registry_id(registry_id)
-    if region_name and find_partition(region_name) is None:
+    if region_name is not None and find_partition(region_name) is None:
         raise EcrInputError.region_name(region_name)
     if image is None:
         return
@@ -68,8 +68,8 @@ def locate(
 ) -> tuple[str, EcrRegistry | None]:
     """Return the image's full name and its registry; ``None`` for an image that is not on Amazon ECR.
 
-    :param default_region: where *registry_id* is meant if neither the image nor *region_name* says so;
-        asked only then.
+    :param default_region: tells where *registry_id* is meant if the image names no host and *region_name* is
+        ``None``; asked only then.
     :raises EcrInputError: if the values contradict each other or leave the registry open.
     """
     check(image, registry_id, region_name)
@@ -77,6 +77,9 @@ def locate(
     registry = EcrRegistry.parse(host) if host else None
     if registry or not registry_id:
         return image, registry
+    if host and not region_name:
+        # A default region would send a token to whatever host stands beside a registry_id in default_args.
+        raise EcrInputError.no_region_of_alias(image, registry_id)
     region_name = region_name or default_region()
     if not region_name:
         raise EcrInputError.no_region(image, registry_id)

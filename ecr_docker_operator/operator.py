@@ -33,7 +33,7 @@ class EcrDockerOperator(DockerOperator):
         the region of the AWS connection, else boto3's). A host that is not one of Amazon ECR's by its name
         is then taken for that registry. (templated)
     :param verify: whether, or with which file of certificates, to verify the TLS certificate of AWS.
-        (templated)
+        Default: ``None``, as the AWS connection says, else boto3's. (templated)
     :param botocore_config: configuration of the botocore client that asks for the token; see
         ``botocore.config.Config``. Default: 5 seconds to connect, 15 to answer, 5 attempts in all.
 
@@ -43,6 +43,7 @@ class EcrDockerOperator(DockerOperator):
         far as they are not templates, else before anything is contacted.
     :raises EcrTokenError: when the task runs, if AWS gives no token.
     :raises EcrPullError: when the task runs, if the engine cannot pull the image.
+    :raises EcrUpstreamError: when the task runs, if docker-py keeps its logins elsewhere.
     """
 
     template_fields: Sequence[str] = (
@@ -70,7 +71,7 @@ class EcrDockerOperator(DockerOperator):
         self.registry_id = registry_id
         self.verify = verify
         self.botocore_config = botocore_config
-        check(_literal(image), _literal(registry_id), _literal(region_name))
+        check(_literal(image), _literal(_text(registry_id)), _literal(region_name))
         # Outside of a DAG, DockerOperator runs without a name, too: the provider's own tests do.
         if self.has_dag():  # type: ignore[no-untyped-call]
             check_name(_literal(image))
@@ -85,8 +86,14 @@ class EcrDockerOperator(DockerOperator):
         if self.has_dag():  # type: ignore[no-untyped-call]
             check_name(self.image)
         identity = AwsIdentity(self.aws_conn_id, self.verify, self.botocore_config)
-        self.image, registry = locate(self.image, self.registry_id, self.region_name, identity.default_region)
+        registry_id = _text(self.registry_id)
+        self.image, registry = locate(self.image, registry_id, self.region_name, identity.default_region)
         return EcrDockerHook.adopt(super().hook, identity, alias=registry)
+
+
+def _text(value: Any) -> Any:
+    # Rendered to a native object, an account is a number; one with a leading zero stays a string.
+    return str(value) if isinstance(value, int) else value
 
 
 def _literal(value: Any) -> str | None:

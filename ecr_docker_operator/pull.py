@@ -32,6 +32,8 @@ class EcrPull:
         self._find_registry = find_registry
 
     def __getattr__(self, name: str) -> Any:
+        if name == "_pull":  # while being copied, there is none yet
+            raise AttributeError(name)
         return getattr(self._pull, name)
 
     def __call__(self, repository: str, *args: Any, **kwargs: Any) -> Any:
@@ -55,9 +57,16 @@ class EcrPull:
 
 
 def _checked(items: Iterator[Any], image: str, registry: EcrRegistry) -> Iterator[Any]:
+    rest = b""
     for item in items:
-        _check(item, image, registry)
+        if isinstance(item, bytes):
+            *lines, rest = (rest + item).split(b"\n")
+            for line in lines:
+                _check(line, image, registry)
+        else:
+            _check(item, image, registry)
         yield item
+    _check(rest, image, registry)
 
 
 def _check(item: Any, image: str, registry: EcrRegistry) -> None:
@@ -66,8 +75,12 @@ def _check(item: Any, image: str, registry: EcrRegistry) -> None:
             item = json.loads(item)
         except ValueError:
             return
-    if isinstance(item, dict) and item.get("error"):
-        raise EcrPullError.from_engine(image, registry, str(item["error"]))
+    if not isinstance(item, dict):
+        return
+    # "error" is deprecated in favour of "errorDetail" (Docker Engine API, "Create an image").
+    answer = (item.get("errorDetail") or {}).get("message") or item.get("error")
+    if answer:
+        raise EcrPullError.from_engine(image, registry, str(answer))
 
 
 @contextmanager

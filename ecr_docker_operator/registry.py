@@ -87,7 +87,9 @@ class EcrRegistry:
     registry_id: str | None
     """AWS account that owns the registry, 12 digits; ``None`` for ECR Public."""
     partition: str = "aws"
+    """Name of the partition, as botocore has it."""
     fips: bool = False
+    """Whether the host is the FIPS one, so that the token is asked of the FIPS endpoint."""
 
     @classmethod
     def parse(cls, host: str) -> EcrRegistry | None:

@@ -40,6 +40,7 @@ class AirflowHome:
             "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self._database}",
+            "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
             "NO_COLOR": "1",
             "PYTHONWARNINGS": "ignore",
         }

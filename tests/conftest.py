@@ -22,7 +22,7 @@ os.environ.update(
         "AWS_SHARED_CREDENTIALS_FILE": f"{_HOME}/no-aws-credentials",
         "AWS_EC2_METADATA_DISABLED": "true",
         "DOCKER_CONFIG": f"{_HOME}/no-docker-config",
-        "NO_PROXY": "*",
+        "NO_PROXY": "127.0.0.1,localhost",
     }
 )
 
@@ -86,6 +86,8 @@ def stand(running_stand: Stand, monkeypatch: pytest.MonkeyPatch) -> Stand:
     """Provide the stand with nothing recorded yet; the environment leads to it."""
     running_stand.aws.reset()
     running_stand.registry.reset()
+    for image in running_stand.engine.images():
+        running_stand.engine.forget(image)
     for name, value in running_stand.environment.items():
         monkeypatch.setenv(name, value)
     return running_stand

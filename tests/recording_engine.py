@@ -37,6 +37,8 @@ class RecordingEngine:
         """Names of the images that it says it has."""
         self.stream: list[dict[str, Any]] = [{"status": "Pulling"}, {"status": "Done"}]
         """Items of the stream with which a pull is answered."""
+        self.piece = 0
+        """Bytes that are sent at a time of that stream; 0: one item at a time."""
         self.pull_status, self.pull_answer = 200, ""
         """Status of a pull; above 400 with this message instead of the stream."""
         self._tls = tls
@@ -108,9 +110,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        for item in items:
-            line = json.dumps(item).encode() + b"\r\n"
-            self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
+        pieces = [json.dumps(item).encode() + b"\r\n" for item in items]
+        if self.engine.piece:
+            content = b"".join(pieces)
+            pieces = [content[at : at + self.engine.piece] for at in range(0, len(content), self.engine.piece)]
+        for piece in pieces:
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
         self.wfile.write(b"0\r\n\r\n")
 
 

@@ -37,7 +37,7 @@ def main() -> int:
             say(run.log)
             say("The DAG failed; its log is above.")
             return 1
-        say("", *run.results["container", -1], "")
+        say("", *run.results.get(("container", -1), ["(the container printed nothing)"]), "")
         say(
             f"image:        {image}",
             f"registry:     {registry or 'not on Amazon ECR'}",

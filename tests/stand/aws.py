@@ -22,6 +22,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 if TYPE_CHECKING:
+    import ssl
     from types import TracebackType
 
 TWELVE_HOURS = 12 * 3600.0
@@ -63,7 +64,6 @@ class Call:
     operation: str
     region: str
     arn: str
-    user_agent: str = field(repr=False)
 
 
 class AwsError(Exception):
@@ -77,7 +77,8 @@ class AwsError(Exception):
 class Aws:
     """The API of ``ecr``, ``ecr-public`` and ``sts``, at an endpoint URL of this machine."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.lifetime = TWELVE_HOURS
         """Seconds that a token lives; tests make it short."""
         self.calls: list[Call] = []
@@ -95,9 +96,11 @@ class Aws:
         """Listen on a free port of 127.0.0.1."""
         handler = type("Handler", (_Handler,), {"aws": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        if self._tls:
+            self._server.socket = self._tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self.url = f"{'https' if self._tls else 'http'}://127.0.0.1:{self._server.server_port}"
         return self
 
     def __exit__(
@@ -231,8 +234,7 @@ class _Handler(BaseHTTPRequestHandler):
         identity, service, region = self.aws.identify(request)
         form = {name: values[0] for name, values in parse_qs(body.decode()).items()} if service == "sts" else {}
         operation = form.get("Action") or self.headers["X-Amz-Target"].rpartition(".")[2]
-        agent = self.headers.get("User-Agent", "")
-        self.aws.calls.append(Call(service, operation, region, identity.arn, agent))
+        self.aws.calls.append(Call(service, operation, region, identity.arn))
         if operation == "AssumeRole":
             return _assumed(self.aws.assume_role(form["RoleArn"], form["RoleSessionName"], identity))
         if operation == "GetAuthorizationToken":

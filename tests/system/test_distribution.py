@@ -40,6 +40,8 @@ with DAG("dag", schedule=None):
     EcrDockerOperator(task_id="botocore_config", image="app", botocore_config=1)  # error: "botocore_config"
     EcrDockerHook(base_url="tcp://x", registry_host=1)  # error: "registry_host"
     problem: EcrError = "none"  # error: Incompatible types
+
+from ecr_docker_operator import EcrDockerOperatr  # error: "EcrDockerOperatr"
 """
 
 

@@ -32,8 +32,6 @@ def registries(stand: Stand) -> Stand:
     stand.push("etl", region=OTHER_REGION)
     stand.push("report", account=OTHER_ACCOUNT, region=OTHER_REGION, image=build("the report"))
     stand.push("docker/library/busybox", account=PUBLIC, region="us-east-1", host="public.ecr.aws")
-    for image in stand.engine.images():
-        stand.engine.forget(image)
     return stand
 
 

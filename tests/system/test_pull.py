@@ -11,7 +11,7 @@ import pytest
 from airflow.providers.docker.operators.docker import DockerOperator
 from docker.errors import APIError
 
-from ecr_docker_operator import EcrDockerHook, EcrDockerOperator, EcrPullError
+from ecr_docker_operator import EcrDockerHook, EcrDockerOperator, EcrPullError, EcrTokenError
 from tests.stand.aws import AwsError
 from tests.stand.hosts import ACCOUNT, OTHER_ACCOUNT, OTHER_REGION, PRIVATE_HOSTS, REGION
 from tests.stand.images import build, digest
@@ -67,22 +67,19 @@ def test_present_image_costs_nothing(stand: Stand) -> None:
 
 def test_token_that_died_in_between(stand: Stand) -> None:
     """Every pull has a token of its own, so that nobody notices that the one before is dead."""
-    stand.aws.lifetime = 1
+    stand.aws.lifetime = 3
     image = stand.push("dying")
     task = EcrDockerOperator(task_id="task", image=image, force_pull=True)
     task.execute({})
-    time.sleep(1.1)
+    time.sleep(max(0, stand.aws.tokens[0].expires_at - time.time()) + 0.1)
     task.execute({})
     assert len(stand.aws.tokens) == 2
     assert issued(stand) == sent(stand)
 
 
-@pytest.mark.parametrize("host", [host for host in PRIVATE_HOSTS if ACCOUNT in host and "fips" not in host])
+@pytest.mark.parametrize("host", [host for host in PRIVATE_HOSTS if ACCOUNT in host])
 def test_every_form_of_host(host: str, stand: Stand) -> None:
-    """Plain and dual-stack hosts of every partition are pulled from, with a token of their region.
-
-    FIPS hosts are tests/unit/test_credentials.py's: botocore refuses to combine FIPS with an endpoint URL.
-    """
+    """Plain, FIPS and dual-stack hosts of every partition are pulled from, with a token of their region."""
     region = PRIVATE_HOSTS[host][1]
     run(stand.push("forms", region=region, host=host))
     assert [call.region for call in stand.aws.calls] == [region]
@@ -150,6 +147,16 @@ def test_readmes_error(stand: Stand) -> None:
     with pytest.raises(EcrPullError) as caught:
         run(stand.push("shared", account=OTHER_ACCOUNT), force_pull=True)
     assert str(caught.value) in (ROOT / "README.md").read_text().splitlines()
+
+
+def test_identity_without_permission(stand: Stand) -> None:
+    """An identity that may not ask for tokens is named, with the action that it lacks."""
+    stand.worker.may_get_token = False
+    sentence = rf"User: {stand.worker.arn} is not authorized to perform: ecr:GetAuthorizationToken on resource: \* .*"
+    with pytest.raises(
+        EcrTokenError, match=sentence + r"Allow ecr:GetAuthorizationToken on resource '\*' to that user"
+    ):
+        run(stand.push("forbidden"))
 
 
 def test_connection_with_a_role(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,8 +38,6 @@ NO_RESULT = {("skipped", -1): "skipped", ("no_xcom", -1): "success", ("timed_out
 
 def test_every_way(stand: Stand, test_dags: AirflowHome) -> None:
     """Mapped, templated, grouped, retried, skipped, timed out, subclassed: each does what DockerOperator would."""
-    for image in stand.engine.images():
-        stand.engine.forget(image)
     stand.push("app", image=build("app"))
     stand.push("other", image=build("other"))
     stand.push("theirs", account=OTHER_ACCOUNT, region=OTHER_REGION, image=build("theirs"))

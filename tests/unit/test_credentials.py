@@ -18,7 +18,7 @@ from docker.auth import encode_header
 
 from ecr_docker_operator import EcrTokenError
 from ecr_docker_operator.credentials import AwsIdentity, EcrCredentials, fetch_credentials
-from ecr_docker_operator.registry import EcrRegistry
+from ecr_docker_operator.registry import EcrRegistry, find_partition
 from tests.stand.aws import AwsError
 from tests.stand.hosts import ACCOUNT, OTHER_ACCOUNT
 from tests.unit.test_registry import PRIVATE
@@ -122,7 +122,9 @@ def test_url_of_the_call(host: str, region: str, fips: bool, monkeypatch: pytest
         client.get_authorization_token()
     [request] = sent
     name = "ecr-fips" if fips else "ecr"
-    assert re.match(rf"https://api\.{name}\.{region}\.[a-z0-9.-]+/$", request.url)
+    # A region that botocore does not know yet is in the commercial partition to it.
+    partition = find_partition(region)
+    assert request.url == f"https://api.{name}.{region}.{partition.suffix if partition else 'amazonaws.com'}/"
     assert f"/{region}/ecr/aws4_request" in request.headers["Authorization"].decode()
 
 
@@ -182,7 +184,7 @@ def test_answer_without_token(answer: dict[str, Any]) -> None:
             AwsError(400, "ExpiredTokenException", "The security token included in the request is expired"),
             "The security token included in the request is expired. Renew that session's credentials.",
         ),
-        (AwsError(400, "SomethingNew", "Unheard of"), "Unheard of. The task can be tried again once AWS answers."),
+        (AwsError(400, "SomethingNew", "Unheard of"), "Unheard of."),
     ],
     ids=lambda value: value.code if isinstance(value, AwsError) else "",
 )
@@ -224,6 +226,42 @@ def test_botocore_config_wins(aws: Aws) -> None:
     config = {"retries": {"total_max_attempts": 1}}
     with pytest.raises(EcrTokenError, match="Rate exceeded"):
         fetch_credentials(REGISTRY, AwsIdentity(None, botocore_config=config))
+
+
+def test_default_config() -> None:
+    """Without any configuration, the client waits and retries as documented."""
+    config = IDENTITY.client(REGISTRY).meta.config
+    assert (config.connect_timeout, config.read_timeout) == (5, 15)
+    assert (config.retries["mode"], config.retries["total_max_attempts"]) == ("standard", 5)
+
+
+@pytest.mark.parametrize(
+    ("identity", "environment", "said"),
+    [
+        (IDENTITY, {"AWS_ENDPOINT_URL": "not a url"}, "Invalid endpoint: not a url."),
+        (AwsIdentity(None, botocore_config={"no_such": 1}), {}, "Got unexpected keyword argument 'no_such'."),
+        (
+            IDENTITY,
+            {"AWS_PROFILE": "gone"},
+            "(gone) could not be found. Add the profile on the worker, or name another",
+        ),
+        (
+            IDENTITY,
+            {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"},
+            "Check the way to AWS: without internet, a VPC endpoint",
+        ),
+    ],
+    ids=["endpoint", "config", "profile", "nobody"],
+)
+def test_bad_settings(
+    identity: AwsIdentity, environment: dict[str, str], said: str, aws: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever goes wrong on the way to AWS, botocore's or not, is a token error with its words."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(EcrTokenError, match=re.escape(said)):
+        fetch_credentials(REGISTRY, identity)
+    assert aws.calls == []
 
 
 def test_config_of_the_connection_is_kept(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:

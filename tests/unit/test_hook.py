@@ -98,6 +98,10 @@ def test_alias(engine: RecordingEngine, aws: Aws, monkeypatch: pytest.MonkeyPatc
         {"registry_host": "localhost:5000", "registry_id": ACCOUNT},
         {"registry_host": "localhost:5000", "registry_id": "1", "region_name": "eu-west-1"},
         {"registry_host": "localhost:5000", "registry_id": ACCOUNT, "region_name": "nowhere"},
+        {"registry_host": "localhost:5000/team", "registry_id": ACCOUNT, "region_name": "us-west-2"},
+        {"registry_host": "https://localhost:5000", "registry_id": ACCOUNT, "region_name": "us-west-2"},
+        {"registry_host": HOST, "registry_id": ACCOUNT, "region_name": "us-west-2"},
+        {"region_name": "eu-west-1"},
     ],
 )
 def test_alias_of_nothing(alias: dict[str, Any]) -> None:

@@ -139,14 +139,26 @@ def test_region_beside_public_image() -> None:
         (
             None,
             None,
-            "eu-wset-1.x",
-            "region_name: no AWS partition has a region 'eu-wset-1.x'; expected one such as 'eu-west-1'.",
+            "eu-west",
+            "region_name: no AWS partition has a region like 'eu-west'; expected one such as 'eu-west-1'.",
+        ),
+        (
+            None,
+            "",
+            None,
+            "registry_id: expected an AWS account of 12 digits, such as '012345678901', got ''.",
+        ),
+        (
+            None,
+            None,
+            "",
+            "region_name: no AWS partition has a region like ''; expected one such as 'eu-west-1'.",
         ),
         (
             None,
             None,
             "mars-north-1",
-            "region_name: no AWS partition has a region 'mars-north-1'; expected one such as 'eu-west-1'.",
+            "region_name: no AWS partition has a region like 'mars-north-1'; expected one such as 'eu-west-1'.",
         ),
         (
             f"https://{HOST}/app:1",
@@ -192,18 +204,27 @@ def test_no_name(image: str) -> None:
         check_name(image)
 
 
-@pytest.mark.parametrize("image", ["app:1", "localhost:5000/app"])
-def test_no_region_anywhere(image: str) -> None:
+def test_no_region_of_alias() -> None:
+    """A host that is not Amazon ECR's is an alias of a region that is named, not of whatever region is the default."""
+    sentence = (
+        "region_name: the host of the image 'docker.io/library/busybox' is not one of Amazon ECR's, and "
+        f"registry_id {A} alone does not say which registry it is; set region_name, or leave registry_id away."
+    )
+    with pytest.raises(EcrInputError, match=f"^{re.escape(sentence)}$"):
+        locate("docker.io/library/busybox", A, None, nobody_asks)
+
+
+def test_no_region_anywhere() -> None:
     """A registry id needs a region, wherever it comes from."""
     sentence = (
-        f"region_name: nothing says in which region of account {A} the image '{image}' is; "
+        f"region_name: nothing says in which region of account {A} the image 'app:1' is; "
         "set region_name, or a region in the AWS connection or in AWS_DEFAULT_REGION."
     )
     with pytest.raises(EcrInputError, match=f"^{re.escape(sentence)}$"):
-        locate(image, A, None, lambda: None)
+        locate("app:1", A, None, lambda: None)
 
 
 def test_bad_default_region() -> None:
     """A default region is checked like a given one."""
-    with pytest.raises(EcrInputError, match=r"^region_name: no AWS partition has a region 'nowhere'"):
+    with pytest.raises(EcrInputError, match=r"^region_name: no AWS partition has a region like 'nowhere'"):
         locate("app", A, None, lambda: "nowhere")

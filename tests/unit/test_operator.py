@@ -16,15 +16,13 @@ from docker.errors import APIError
 
 from ecr_docker_operator import EcrDockerHook, EcrDockerOperator, EcrError, EcrInputError, EcrPullError, EcrTokenError
 from tests.recording_engine import RecordingEngine
-from tests.stand.aws import AwsError
+from tests.stand.aws import Aws, AwsError
 from tests.stand.certificates import Authority
 from tests.stand.hosts import ACCOUNT, OTHER_ACCOUNT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
-
-    from tests.stand.aws import Aws
 
 HOST = f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com"
 IMAGE = f"{HOST}/app:1"
@@ -164,6 +162,9 @@ BAD = [
     ({"image": "https://x/y"}, "image: "),
     ({"image": ""}, "image: "),
     ({"registry_id": "1234"}, "registry_id: expected"),
+    ({"registry_id": ""}, "registry_id: expected"),
+    ({"registry_id": 1234}, "registry_id: expected"),
+    ({"region_name": ""}, "region_name: no AWS partition"),
     ({"registry_id": OTHER_ACCOUNT}, f"registry_id: '{OTHER_ACCOUNT}' contradicts"),
     ({"region_name": "mars-north-1"}, "region_name: no AWS partition"),
     ({"region_name": "us-west-2"}, "region_name: 'us-west-2' contradicts"),
@@ -222,6 +223,25 @@ def test_templates(engine: RecordingEngine, aws: Aws) -> None:
     assert [token.password for token in aws.tokens] == engine.passwords()
 
 
+def test_native_rendering(engine: RecordingEngine, aws: Aws) -> None:
+    """An account that a DAG with native rendering makes a number of is the same account."""
+    run(engine, image="app:1", registry_id=int(ACCOUNT), region_name="eu-west-1")
+    assert engine.pulls()[0].query["fromImage"] == [f"{HOST}/app"]
+    assert len(aws.calls) == 1
+
+
+def test_registry_id_in_default_args_is_no_alias(
+    engine: RecordingEngine, aws: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A registry id alone, whatever the default region, sends no token to a host that is not Amazon ECR's."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    task = EcrDockerOperator(task_id="task", image="docker.io/library/x", registry_id=ACCOUNT, docker_url=engine.url)
+    with pytest.raises(EcrInputError, match="alone does not say which registry it is"):
+        task.execute({})
+    assert engine.asked == []
+    assert aws.calls == []
+
+
 def test_template_fields_are_dockeroperators_and_ours() -> None:
     """No template of DockerOperator's gets lost."""
     ours = set(EcrDockerOperator.template_fields) - set(DockerOperator.template_fields)
@@ -268,6 +288,50 @@ def test_tls(tmp_path: Path, aws: Aws) -> None:
     with RecordingEngine(context) as engine:
         run(engine, tls_ca_cert=ca, tls_client_cert=str(worker), tls_client_key=str(worker))
         assert [token.password for token in aws.tokens] == engine.passwords()
+
+
+@pytest.fixture
+def own_aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Aws, str]]:
+    """Provide AWS behind a certificate that only the file beside it vouches for."""
+    authority = Authority(tmp_path)
+    (tmp_path / "aws.pem").write_text(authority.certificate)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority.issue_file("127.0.0.1"))
+    with Aws(context) as api:
+        worker = api.add_user(ACCOUNT, "worker")
+        monkeypatch.setenv("AWS_ENDPOINT_URL", api.url)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", worker.access_key)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", worker.secret_key)
+        yield api, str(tmp_path / "aws.pem")
+
+
+# urllib3 warns of what verify=False asks for.
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+def test_verify(own_aws: tuple[Aws, str], engine: RecordingEngine) -> None:
+    """``verify`` names the file that vouches for AWS's certificate, to operator and hook; without it no call is made."""
+    api, certificates = own_aws
+    once = {"retries": {"total_max_attempts": 1}}
+    run(engine, verify=certificates)
+    run(engine, verify=False)
+    EcrDockerHook(base_url=engine.url, verify=certificates).get_conn().pull(IMAGE)
+    assert len(api.calls) == 3
+    task = EcrDockerOperator(task_id="task", image=IMAGE, docker_url=engine.url, botocore_config=once)
+    with pytest.raises(EcrTokenError, match=r"CERTIFICATE_VERIFY_FAILED.* Name the file with the certificates of"):
+        task.execute({})
+    assert len(api.calls) == 3
+
+
+def test_botocore_config(engine: RecordingEngine, aws: Aws) -> None:
+    """``botocore_config`` reaches the client, from operator and hook: here it gives up at the first refusal."""
+    once = {"retries": {"total_max_attempts": 1}}
+    throttled = AwsError(400, "ThrottlingException", "Rate exceeded")
+    aws.faults = [throttled]
+    task = EcrDockerOperator(task_id="task", image=IMAGE, docker_url=engine.url, botocore_config=once)
+    with pytest.raises(EcrTokenError, match="Let fewer tasks pull at once"):
+        task.execute({})
+    aws.faults = [throttled]
+    with pytest.raises(EcrTokenError, match="Let fewer tasks pull at once"):
+        EcrDockerHook(base_url=engine.url, botocore_config=once).get_conn().pull(IMAGE)
 
 
 def test_on_kill_asks_nothing(engine: RecordingEngine, aws: Aws) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +105,20 @@ def test_pull_that_succeeds(client: APIClient, engine: RecordingEngine, how: dic
     assert list(expected) == list(answer)
 
 
+@pytest.mark.parametrize(
+    "how", [{}, {"stream": True}, {"stream": True, "decode": True}], ids=["text", "bytes", "items"]
+)
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+def test_error_however_the_stream_is_cut(
+    client: APIClient, engine: RecordingEngine, how: dict[str, bool], size: int
+) -> None:
+    """The pieces in which the stream arrives need not be its items, nor need an error be called by its old name."""
+    engine.stream = [{"status": "Pulling"}, {"errorDetail": {"message": "boom"}}]
+    engine.piece = size
+    with pytest.raises(EcrPullError, match=re.escape(f"{BEGINNING} boom.")):
+        list(EcrPull(client.pull, find)(IMAGE, **how))
+
+
 def test_tag_and_options_are_passed_on(client: APIClient, engine: RecordingEngine) -> None:
     """All parameters of docker-py's pull reach the engine."""
     EcrPull(client.pull, find)(f"{HOST}/app", "2", platform="linux/arm64")
@@ -133,4 +148,5 @@ def test_it_is_still_docker_pys_method(client: APIClient) -> None:
     """In all that is not a call, it is the method that it stands for."""
     pull = EcrPull(client.pull, find)
     assert pull.__self__ is client
+    assert copy.copy(pull).__self__ is client
     assert pull.__name__ == "pull"
