@@ -308,7 +308,7 @@ def own_aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[A
 # urllib3 warns of what verify=False asks for.
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 def test_verify(own_aws: tuple[Aws, str], engine: RecordingEngine) -> None:
-    """``verify`` names the file that vouches for AWS's certificate, to operator and hook; without it no call is made."""
+    """``verify`` names the file that vouches for AWS, to operator and hook; without it no call is made."""
     api, certificates = own_aws
     once = {"retries": {"total_max_attempts": 1}}
     run(engine, verify=certificates)
