@@ -100,7 +100,7 @@ with DAG(
         retrieve_output_path="/out",
     )
 
-    EcrDockerOperator(task_id="all_lines", command=["sh", "-c", "echo one; echo two"], xcom_all=True)
+    EcrDockerOperator(task_id="all_lines", command=["sh", "-c", "echo one; sleep 1; echo two"], xcom_all=True)
 
     EcrDockerOperator(task_id="no_xcom", command="echo nothing", do_xcom_push=False)
 
