@@ -30,8 +30,8 @@ class EcrDockerOperator(DockerOperator):
     :param region_name: region of the registry. Default: the one in the image's host. (templated)
     :param registry_id: AWS account that owns the registry, 12 digits. Default: the one in the image's host.
         An image that names no host is then pulled from that account's registry in ``region_name`` (default:
-        the region of the AWS connection, else boto3's). A host that is not one of Amazon ECR's by its name
-        is then taken for that registry. (templated)
+        the region of the AWS connection, else boto3's). Together with ``region_name``,
+        it says of a host that is not one of Amazon ECR's by its name that it is that registry. (templated)
     :param verify: whether, or with which file of certificates, to verify the TLS certificate of AWS.
         Default: ``None``, as the AWS connection says, else boto3's. (templated)
     :param botocore_config: configuration of the botocore client that asks for the token; see

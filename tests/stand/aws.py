@@ -13,13 +13,15 @@ import secrets
 import threading
 import time
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, ClassVar, Self
 from urllib.parse import parse_qs
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+
+from tests.stand.server import Server
 
 if TYPE_CHECKING:
     import ssl
@@ -95,11 +97,7 @@ class Aws:
     def __enter__(self) -> Self:
         """Listen on a free port of 127.0.0.1."""
         handler = type("Handler", (_Handler,), {"aws": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        if self._tls:
-            self._server.socket = self._tls.wrap_socket(self._server.socket, server_side=True)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-        self._thread.start()
+        self._server = Server(handler, tls=self._tls)
         self.url = f"{'https' if self._tls else 'http'}://127.0.0.1:{self._server.server_port}"
         return self
 
@@ -107,9 +105,7 @@ class Aws:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Stop listening."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._server.stop()
 
     def add_user(self, account: str, name: str) -> Identity:
         """Add an IAM user with an access key."""

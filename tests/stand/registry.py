@@ -13,11 +13,10 @@ import re
 import secrets
 import shutil
 import socket
-import threading
 import time
 from dataclasses import dataclass
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, ClassVar, Self
 from urllib.parse import urlsplit
 
@@ -27,6 +26,7 @@ from tests.stand.images import MANIFEST_TYPE, Image, digest
 from tests.stand.install import find_program
 from tests.stand.namespaces import ADDRESS
 from tests.stand.process import Process
+from tests.stand.server import Server
 
 if TYPE_CHECKING:
     import ssl
@@ -102,27 +102,18 @@ class Registry:
         self._wait()
         self._authority = Authority(self._directory)
         handler = type("Handler", (_Handler,), {"registry": self, "tls": self._authority.server_context()})
-        self._servers: list[ThreadingHTTPServer] = []
-        self._threads: list[threading.Thread] = []
-        for address in ((ADDRESS, 443), ("127.0.0.1", 5000)):
-            server = ThreadingHTTPServer(address, handler, bind_and_activate=False)
-            server.daemon_threads = True
-            server.socket.close()
-            server.socket = self._namespaces.inside(partial(socket.create_server, address))
-            thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-            thread.start()
-            self._servers.append(server)
-            self._threads.append(thread)
+        self._servers = [
+            Server(handler, listening=self._namespaces.inside(partial(socket.create_server, address)))
+            for address in ((ADDRESS, 443), ("127.0.0.1", 5000))
+        ]
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Stop the front, then docker-registry."""
-        for server, thread in zip(self._servers, self._threads, strict=True):
-            server.shutdown()
-            server.server_close()
-            thread.join()
+        for server in self._servers:
+            server.stop()
         self._process.stop()
         shutil.rmtree(self._directory)
 

@@ -1,0 +1,39 @@
+"""An HTTP server of the stand's, in a thread of its own."""
+
+from __future__ import annotations
+
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import socket
+    import ssl
+
+SECONDS_TO_NOTICE_THE_END = 0.02
+
+
+class Server(ThreadingHTTPServer):
+    """A server on a free port of 127.0.0.1, or on a socket that listens already; ends with ``stop``."""
+
+    def __init__(
+        self,
+        handler: type[BaseHTTPRequestHandler],
+        *,
+        tls: ssl.SSLContext | None = None,
+        listening: socket.socket | None = None,
+    ) -> None:
+        super().__init__(("127.0.0.1", 0), handler, bind_and_activate=listening is None)
+        if listening:
+            self.socket.close()
+            self.socket = listening
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_side=True)
+        self._thread = threading.Thread(target=self.serve_forever, args=(SECONDS_TO_NOTICE_THE_END,))
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop serving, and close the socket."""
+        self.shutdown()
+        self.server_close()
+        self._thread.join()
