@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from docker.auth import encode_header
 
-from ecr_docker_operator.compat import mask_secret
+from ecr_docker_operator.compat import AirflowNotFoundException, mask_secret
 from ecr_docker_operator.errors import EcrTokenError
 
 if TYPE_CHECKING:
@@ -40,6 +40,17 @@ class AwsIdentity:
         if self.aws_conn_id:
             return f"AWS connection {self.aws_conn_id!r}"
         return "the worker's own AWS credentials"
+
+    def describe(self) -> str:
+        """Return the same for an error, which also says if there is no such connection."""
+        from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+
+        try:
+            if self.aws_conn_id:
+                AwsBaseHook.get_connection(self.aws_conn_id)
+        except AirflowNotFoundException:
+            return f"{self} (there is none, so the worker's own AWS credentials)"
+        return str(self)
 
     def default_region(self) -> str | None:
         """Return the region of the AWS connection, else boto3's default; ``None`` if there is neither."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ecr_docker_operator.compat import AirflowException
 
 if TYPE_CHECKING:
+    from ecr_docker_operator.credentials import AwsIdentity
     from ecr_docker_operator.registry import EcrRegistry
 
 
@@ -91,22 +92,17 @@ class EcrTokenError(EcrError):
     """AWS was asked for an authorization token and gave none."""
 
     @classmethod
-    def from_aws(cls, registry: EcrRegistry, identity: object, error: Exception) -> EcrTokenError:
+    def from_aws(cls, registry: EcrRegistry, identity: AwsIdentity, error: Exception) -> EcrTokenError:
         """Return the error for what botocore raised."""
-        response = getattr(error, "response", None)
-        code = response["Error"]["Code"] if isinstance(response, dict) else type(error).__name__
-        actions = f"{registry.service}:GetAuthorizationToken"
-        if registry.registry_id is None:
-            actions += " and sts:GetServiceBearerToken"
-        step = _TOKEN_STEPS.get(code, "").format(actions=actions, registry=registry)
-        return cls(f"{registry}: no authorization token for {identity}. {_sentence(str(error))} {step}".rstrip())
+        answer = _sentence(_reason(error))
+        return cls(f"{_no_token(registry, identity)} {answer} {_token_step(registry, error, answer)}".rstrip())
 
     @classmethod
-    def unreadable(cls, registry: EcrRegistry, identity: object) -> EcrTokenError:
+    def unreadable(cls, registry: EcrRegistry, identity: AwsIdentity) -> EcrTokenError:
         """Return the error for an answer that holds no token, or none of the documented form."""
         return cls(
-            f"{registry}: no authorization token for {identity}. AWS answered without a token of the form "
-            "'user:password' in base64. Check what answers at the endpoint URL, if one is configured."
+            f"{_no_token(registry, identity)} AWS answered without a token of the form 'user:password' in base64. "
+            "Check what answers at the endpoint URL, if one is configured."
         )
 
     def for_image(self, image: str) -> EcrTokenError:
@@ -114,27 +110,72 @@ class EcrTokenError(EcrError):
         return type(self)(f"{image}: not pulled. {self}")
 
 
+def _no_token(registry: EcrRegistry, identity: AwsIdentity) -> str:
+    return f"{registry}: no authorization token for {identity.describe()}."
+
+
+def _reason(error: Exception) -> str:
+    # botocore says neither which of its attempts at a connection failed, nor how.
+    if "resolve" in str(getattr(error, "kwargs", {}).get("error", "")).lower():
+        return f"{error} (the name was not resolved)"
+    return str(error)
+
+
+def _token_step(registry: EcrRegistry, error: Exception, answer: str) -> str:
+    response = getattr(error, "response", None)
+    if not isinstance(response, dict):
+        code, status = type(error).__name__, 0
+    else:
+        code, status = response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]
+    step = _TOKEN_STEPS.get(code, _NOT_NOW if status >= SERVER_ERROR else "")
+    if isinstance(step, dict):
+        step = next(step for text, step in step.items() if text in answer)
+    actions = f"{registry.service}:GetAuthorizationToken"
+    if registry.registry_id is None:
+        actions += " and sts:GetServiceBearerToken"
+    return step.format(actions=actions, registry=registry, region=registry.region_name)
+
+
+SERVER_ERROR = 500
 _DEAD_KEY = "Check the access key that was used; it may be deleted, or of another partition than {registry}."
-_NO_WAY = "Check the way to AWS: without internet, a VPC endpoint for ecr.api is needed."
-_TOKEN_STEPS = {
+_EXPIRED = "Renew that session's credentials."
+_NOT_NOW = "The task can be tried again once AWS answers."
+_CLOCK = "Check the worker's clock, which AWS compares with its own."
+_ENDPOINT = (
+    "Check the way to AWS: without internet, a VPC endpoint com.amazonaws.{region}.%s with a private name is needed."
+)
+_NO_WAY = {"//sts.": _ENDPOINT % "sts", "": _ENDPOINT % "ecr.api"}
+_SIGNATURE = {
+    "Signature expired": _CLOCK,
+    "Signature not yet current": _CLOCK,
+    "": "Check the secret key that belongs to that access key.",
+}
+_SSO = "Log in with 'aws sso login' where the worker runs, or give it a role."
+# Code of AWS's answer, or class of botocore's own errors -> next step; where it depends on a piece of the answer, all.
+_TOKEN_STEPS: dict[str, str | dict[str, str]] = {
     "AccessDenied": "Let the role's trust policy name that identity, and allow it sts:AssumeRole.",
     "AccessDeniedException": "Allow {actions} on resource '*' to that user or role.",
-    "ExpiredToken": "Renew that session's credentials.",
-    "ExpiredTokenException": "Renew that session's credentials.",
+    "ConnectTimeoutError": _NO_WAY,
+    "CredentialRetrievalError": "Check what gives the worker its credentials; it did not answer, or not with any.",
+    "EndpointConnectionError": _NO_WAY,
+    "ExpiredToken": _EXPIRED,
+    "ExpiredTokenException": _EXPIRED,
     "InvalidClientTokenId": _DEAD_KEY,
-    "InvalidSignatureException": "Check the worker's clock and the secret key.",
+    "InvalidSignatureException": _SIGNATURE,
     "NoCredentialsError": "Give the worker a role, or name a connection with credentials in aws_conn_id.",
     "PartialCredentialsError": "Complete the credentials; a key id and a secret key belong together.",
     "ProfileNotFound": "Add the profile on the worker, or name another in the AWS connection.",
-    "ThrottlingException": "Let fewer tasks pull at once, or ask AWS for a higher quota.",
-    "UnrecognizedClientException": _DEAD_KEY,
-    "ConnectTimeoutError": _NO_WAY,
-    "EndpointConnectionError": _NO_WAY,
     "ProxyConnectionError": "Check the proxy that the worker's environment or botocore_config names.",
     "ReadTimeoutError": "The task can be tried again; read_timeout in botocore_config is how long it waits.",
-    "ServerException": "The task can be tried again once AWS answers.",
-    "SignatureDoesNotMatch": "Check the worker's clock and the secret key.",
+    "RequestExpired": _CLOCK,
     "SSLError": "Name the file with the certificates of whoever answers in AWS's place in verify.",
+    "SSOTokenLoadError": _SSO,
+    "ServerException": _NOT_NOW,
+    "SignatureDoesNotMatch": _SIGNATURE,
+    "ThrottlingException": "Let fewer tasks pull at once, or ask AWS for a higher quota.",
+    "TokenRetrievalError": _SSO,
+    "UnauthorizedSSOTokenError": _SSO,
+    "UnrecognizedClientException": _DEAD_KEY,
 }
 
 
@@ -142,34 +183,88 @@ class EcrPullError(EcrError):
     """The engine was asked to pull an image from Amazon ECR and could not."""
 
     @classmethod
-    def from_engine(cls, image: str, registry: EcrRegistry, answer: str) -> EcrPullError:
+    def from_engine(cls, image: str, registry: EcrRegistry, identity: AwsIdentity, answer: str) -> EcrPullError:
         """Return the error for what the engine answered, over HTTP or inside the pull stream."""
         lowered = answer.lower()
         step = next((step for text, step in _PULL_STEPS if text in lowered), "")
-        return cls(f"{image}: not pulled from {registry}. {_sentence(answer)} {step}".rstrip())
+        owner = f"account {registry.registry_id}" if registry.registry_id else "its owner"
+        step = step.format(region=registry.region_name, host=registry.host, owner=owner)
+        whose = f"{registry} for {identity.describe()}"
+        error = cls(f"{image}: not pulled from {whose}. {_sentence(answer)} {step}".rstrip())
+        error.token_expired = _EXPIRED_ANSWER in lowered
+        return error
+
+    token_expired = False
+    """Whether the registry said that the token has expired."""
 
 
+_PULL_ACTIONS = "ecr:BatchGetImage and ecr:GetDownloadUrlForLayer"
+_EXPIRED_ANSWER = "authorization token has expired"
+_AGAIN = "The task can be tried again."
+_ENGINES_WAY = (
+    "Check the way from the engine's host to the registry: without internet, the VPC endpoints "
+    "com.amazonaws.{region}.ecr.dkr, with a private DNS name, and com.amazonaws.{region}.s3 are needed."
+)
+_NOT_ADMITTED = f"Check that the repository exists, and that {_PULL_ACTIONS} are allowed on it."
+_UNKNOWN = "The registry does not know the token: check that the host is the registry that was meant."
 # The engine's wording differs with its version and image store, so these are pieces of it, sharpest first.
 _PULL_STEPS = (
+    (_EXPIRED_ANSWER, "A new token fared no better: check the worker's clock, and that the region is the registry's."),
     (
-        "authorization token has expired",
-        "The token was made for this pull: check the worker's clock and that the region is the registry's.",
+        "no resource-based policy allows",
+        f"The repository is another account's: {{owner}} has to allow {_PULL_ACTIONS} in the repository's policy.",
     ),
+    ("no identity-based policy allows", f"Allow {_PULL_ACTIONS} on the repository to that user or role."),
     (
         "not authorized to perform",
-        (
-            "Allow ecr:BatchGetImage and ecr:GetDownloadUrlForLayer on the repository; if another account owns it, "
-            "the owner must allow them in the repository's policy."
-        ),
+        f"Allow {_PULL_ACTIONS} on the repository to that user or role, and in its policy if it is another account's.",
     ),
     ("name unknown", "Check the repository's name, and that this is its account and region."),
     ("manifest unknown", "Check the tag or digest."),
+    ("no matching manifest", "Push an image for the platform of the engine, too."),
     ("no basic auth credentials", "The engine sent no login; please report this with the versions in use."),
-    ("toomanyrequests", "The registry is throttling; the task can be tried again."),
-    ("pull access denied", "Check that the repository exists and that its policy allows this identity."),
-    ("403 forbidden", "Check that the repository exists and that its policy allows this identity."),
-    ("unauthorized", "Check that the host is the registry that registry_id and region_name name."),
+    ("toomanyrequests", f"The registry is throttling. {_AGAIN}"),
+    ("<code>accessdenied</code>", "S3 refused the layer: check the policy of the VPC endpoint for S3."),
+    ("no space left on device", "Free disk space on the engine's host, for instance with 'docker image prune'."),
+    ("x509:", "Give the engine the certificate of who answers there, in /etc/docker/certs.d/{host}/ca.crt."),
+    ("no such host", _ENGINES_WAY),
+    ("i/o timeout", _ENGINES_WAY),
+    ("connection refused", _ENGINES_WAY),
+    ("client.timeout exceeded", _ENGINES_WAY),
+    ("verification failed", f"What arrived is not what was asked for. {_AGAIN}"),
+    ("unexpected eof", f"The transfer broke off. {_AGAIN}"),
+    ("connection reset", f"The transfer broke off. {_AGAIN}"),
+    ("unexpected http status: 5", f"The registry failed. {_AGAIN}"),
+    ("500 internal server error", f"The registry failed. {_AGAIN}"),
+    ("pull access denied", _NOT_ADMITTED),
+    ("403 forbidden", _NOT_ADMITTED),
+    ("unauthorized", _UNKNOWN),
+    ("parsing http 400 response", _UNKNOWN),
 )
+
+
+def container_killed(image: str, *, out_of_memory: bool, limit: int) -> str:
+    """Return why a container was killed.
+
+    :param limit: of its memory, in bytes; 0 is none.
+    """
+    if not out_of_memory:
+        return f"{image}: the container was killed (exit code 137), and not for want of memory. See who stopped it."
+    if limit:
+        bound = f"its limit of {limit / 2**20:g} MiB"
+        return f"{image}: the container was killed (exit code 137): it was out of memory, at {bound}. Raise mem_limit."
+    return (
+        f"{image}: the container was killed (exit code 137): its host was out of memory. Give the host more, "
+        "or the container a mem_limit."
+    )
+
+
+def container_of_other_platform(image: str, made_for: str, engine: str) -> str:
+    """Return why a container could not run a program, which the system calls an exec format error."""
+    return (
+        f"{image}: the image is for {made_for}, and the engine runs {engine}, where its programs end with 'exec format "
+        f"error' unless they are emulated. Push an image for {engine}, too."
+    )
 
 
 class EcrUpstreamError(EcrError):

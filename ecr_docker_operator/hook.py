@@ -9,6 +9,7 @@ from airflow.providers.docker.hooks.docker import DockerHook
 from docker.auth import convert_to_hostname
 
 from ecr_docker_operator import auth
+from ecr_docker_operator.container import EcrWait
 from ecr_docker_operator.credentials import AwsIdentity
 from ecr_docker_operator.errors import EcrInputError
 from ecr_docker_operator.image import check
@@ -59,23 +60,26 @@ class EcrDockerHook(DockerHook):
     ) -> None:
         super().__init__(docker_conn_id, *args, **kwargs)
         self.identity = AwsIdentity(aws_conn_id, verify, botocore_config)
-        self.alias: EcrRegistry | None = None
+        self.registry: EcrRegistry | None = None
         if registry_host is not None or registry_id is not None or region_name is not None:
             if not (registry_host and registry_id and region_name):
                 raise EcrInputError.alias_without_registry(registry_host or "")
             if "/" in registry_host or EcrRegistry.parse(registry_host):
                 raise EcrInputError.bad_alias(registry_host)
             check(None, registry_id, region_name)
-            self.alias = EcrRegistry.private(registry_id, region_name, host=registry_host)
+            self.registry = EcrRegistry.private(registry_id, region_name, host=registry_host)
 
     @classmethod
-    def adopt(cls, hook: DockerHook, identity: AwsIdentity, alias: EcrRegistry | None = None) -> EcrDockerHook:
-        """Turn *hook*, whose client was not created yet, into one that pulls from Amazon ECR, and return it."""
+    def adopt(cls, hook: DockerHook, identity: AwsIdentity, registry: EcrRegistry | None = None) -> EcrDockerHook:
+        """Turn *hook*, whose client was not created yet, into one that pulls from Amazon ECR, and return it.
+
+        :param registry: the one that the task's image is in, whatever its host; ``None`` if not on Amazon ECR.
+        """
         # In place, so that it reaches the engine by exactly what DockerOperator gave it.
         hook.__class__ = cls
         ecr_hook = cast("EcrDockerHook", hook)
         ecr_hook.identity = identity
-        ecr_hook.alias = alias
+        ecr_hook.registry = registry
         return ecr_hook
 
     def __getstate__(self) -> dict[str, Any]:
@@ -93,8 +97,10 @@ class EcrDockerHook(DockerHook):
             )
             self.docker_conn_id = None
         client = super().api_client
-        logins = auth.install(client, self.identity, self.alias)
-        client.pull = EcrPull(client.pull, logins.registry)  # type: ignore[method-assign]
+        logins = auth.install(client, self.identity, self.registry)
+        client.pull = EcrPull(client.pull, logins)  # type: ignore[method-assign]
+        if self.registry:
+            client.wait = EcrWait(client)
         return client
 
     def _is_left_over(self, docker_conn_id: str) -> bool:
@@ -102,6 +108,6 @@ class EcrDockerHook(DockerHook):
         # Put together as DockerHook does for its login.
         registry = f"{connection.host}:{connection.port}" if connection.port else connection.host
         host = convert_to_hostname(registry or "")
-        if self.alias and self.alias.host.lower() == host.lower():
+        if self.registry and self.registry.host.lower() == host.lower():
             return True
         return EcrRegistry.parse(host) is not None

@@ -88,7 +88,7 @@ class EcrDockerOperator(DockerOperator):
         identity = AwsIdentity(self.aws_conn_id, self.verify, self.botocore_config)
         registry_id = _text(self.registry_id)
         self.image, registry = locate(self.image, registry_id, self.region_name, identity.default_region)
-        return EcrDockerHook.adopt(super().hook, identity, alias=registry)
+        return EcrDockerHook.adopt(super().hook, identity, registry)
 
 
 def _text(value: Any) -> Any:

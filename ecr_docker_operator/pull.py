@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -11,12 +12,16 @@ from docker.errors import APIError
 
 from ecr_docker_operator.errors import EcrPullError, EcrTokenError
 from ecr_docker_operator.image import split_image
+from ecr_docker_operator.method import ClientMethod
 
 if TYPE_CHECKING:
+    from ecr_docker_operator.auth import EcrAuthConfig
     from ecr_docker_operator.registry import EcrRegistry
 
+log = logging.getLogger(__name__)
 
-class EcrPull:
+
+class EcrPull(ClientMethod):
     """docker-py's ``APIClient.pull``, except that a pull from Amazon ECR raises what went wrong with it.
 
     The engine reports what goes wrong after its first byte as an ``error`` item inside a successful answer
@@ -24,70 +29,93 @@ class EcrPull:
     from other registries, and all other attributes of the method, are docker-py's.
 
     :param pull: the client's own method.
-    :param find_registry: tells the registry of Amazon ECR that a host stands for; ``None`` if another's.
+    :param logins: the client's logins.
     """
 
-    def __init__(self, pull: Callable[..., Any], find_registry: Callable[[str | None], EcrRegistry | None]) -> None:
-        self._pull = pull
-        self._find_registry = find_registry
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "_pull":  # while being copied, there is none yet
-            raise AttributeError(name)
-        return getattr(self._pull, name)
+    def __init__(self, pull: Callable[..., Any], logins: EcrAuthConfig) -> None:
+        super().__init__(pull)
+        self._logins = logins
 
     def __call__(self, repository: str, *args: Any, **kwargs: Any) -> Any:
         """Pull *repository*; parameters and result are those of ``APIClient.pull``.
+
+        If the registry says that the token has expired, for instance because the pull took longer than the token
+        lives, the pull is tried once more at once, with a new one.
 
         :raises EcrTokenError: if AWS gives no token.
         :raises EcrPullError: if the engine reports an error; with ``stream=True``, while the stream is read.
         """
         host, _ = split_image(repository)
-        registry = self._find_registry(host)
+        registry = self._logins.registry(host)
         if registry is None:
-            return self._pull(repository, *args, **kwargs)
-        with _explained(repository, registry):
-            answer = self._pull(repository, *args, **kwargs)
-        if isinstance(answer, Iterator):
-            return _checked(answer, repository, registry)
-        if isinstance(answer, str):
-            for line in answer.splitlines():
-                _check(line, repository, registry)
-        return answer
+            return self._method(repository, *args, **kwargs)
+        return _Pull(repository, registry, self._logins, lambda: self._method(repository, *args, **kwargs)).answer()
 
 
-def _checked(items: Iterator[Any], image: str, registry: EcrRegistry) -> Iterator[Any]:
-    rest = b""
-    for item in items:
-        if isinstance(item, bytes):
-            *lines, rest = (rest + item).split(b"\n")
-            for line in lines:
-                _check(line, image, registry)
-        else:
-            _check(item, image, registry)
-        yield item
-    _check(rest, image, registry)
+class _Pull:
+    """One pull, with one more token in hand."""
 
+    def __init__(self, image: str, registry: EcrRegistry, logins: EcrAuthConfig, pull: Callable[[], Any]) -> None:
+        self._image, self._registry, self._logins = image, registry, logins
+        self._pull = pull
+        self._tokens_left = 1
 
-def _check(item: Any, image: str, registry: EcrRegistry) -> None:
-    if isinstance(item, str | bytes):
+    def answer(self) -> Any:
+        """Return docker-py's answer, once it is free of errors; a stream, while it is."""
         try:
-            item = json.loads(item)
-        except ValueError:
+            with explained(self._image, self._registry, self._logins):
+                answer = self._pull()
+                if isinstance(answer, str):
+                    for line in answer.splitlines():
+                        self._check(line)
+        except EcrPullError as error:
+            self._renew(error)
+            return self.answer()
+        return self._checked(answer) if isinstance(answer, Iterator) else answer
+
+    def _checked(self, items: Iterator[Any]) -> Iterator[Any]:
+        rest = b""
+        try:
+            for item in items:
+                if isinstance(item, bytes):
+                    *lines, rest = (rest + item).split(b"\n")
+                    for line in lines:
+                        self._check(line)
+                else:
+                    self._check(item)
+                yield item
+            self._check(rest)
+        except EcrPullError as error:
+            self._renew(error)
+            yield from self.answer()
+
+    def _check(self, item: Any) -> None:
+        if isinstance(item, str | bytes):
+            try:
+                item = json.loads(item)
+            except ValueError:
+                return
+        if not isinstance(item, dict):
             return
-    if not isinstance(item, dict):
-        return
-    # "error" is deprecated in favour of "errorDetail" (Docker Engine API, "Create an image").
-    answer = (item.get("errorDetail") or {}).get("message") or item.get("error")
-    if answer:
-        raise EcrPullError.from_engine(image, registry, str(answer))
+        # "error" is deprecated in favour of "errorDetail" (Docker Engine API, "Create an image").
+        answer = (item.get("errorDetail") or {}).get("message") or item.get("error")
+        if answer:
+            raise EcrPullError.from_engine(self._image, self._registry, self._logins.identity, str(answer))
+
+    def _renew(self, error: EcrPullError) -> None:
+        if not (error.token_expired and self._tokens_left):
+            raise error
+        self._tokens_left -= 1
+        log.warning("%s Trying once more with a new token.", error)
 
 
 @contextmanager
-def _explained(image: str, registry: EcrRegistry) -> Iterator[None]:
+def explained(image: str, registry: EcrRegistry, logins: EcrAuthConfig) -> Iterator[None]:
+    """Turn what goes wrong inside, with AWS or at the engine, into an error that names *image* and *registry*."""
     try:
         yield
     except EcrTokenError as error:
         raise error.for_image(image) from error.__cause__
     except APIError as error:
-        raise EcrPullError.from_engine(image, registry, error.explanation or str(error)) from error
+        answer = error.explanation or str(error)
+        raise EcrPullError.from_engine(image, registry, logins.identity, answer) from error

@@ -42,6 +42,8 @@ class RecordingEngine:
         """Bytes that are sent at a time of that stream; 0: one item at a time."""
         self.pull_status, self.pull_answer = 200, ""
         """Status of a pull; above 400 with this message instead of the stream."""
+        self.once: tuple[int, str] | None = None
+        """Status and message, or item of the stream, with which only the next pull is answered."""
         self._tls = tls
 
     def __enter__(self) -> Self:
@@ -77,7 +79,13 @@ class _Handler(BaseHTTPRequestHandler):
         login = json.loads(base64.urlsafe_b64decode(header)) if header else None
         body = json.loads(content) if content else {}
         self.engine.asked.append(Asked(self.command, path, parse_qs(url.query), body, login))
-        if path == "/images/create" and self.engine.pull_status < 400:
+        if path == "/images/create" and self.engine.once:
+            (status, message), self.engine.once = self.engine.once, None
+            if status < 400:
+                self._stream([json.loads(message)])
+            else:
+                self._answer(status, {"message": message})
+        elif path == "/images/create" and self.engine.pull_status < 400:
             self._stream(self.engine.stream)
         elif path == "/images/create":
             self._answer(self.engine.pull_status, {"message": self.engine.pull_answer})

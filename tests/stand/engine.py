@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -14,6 +16,7 @@ from tests.stand.install import find_program
 from tests.stand.process import Process
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
     from tests.stand.namespaces import Namespaces
@@ -33,14 +36,7 @@ class Engine:
     def __enter__(self) -> Self:
         """Start the engine and wait until it answers."""
         self._directory.mkdir()
-        with (self._directory / "log").open("wb") as log:
-            self._process = Process(
-                self._namespaces.command(find_program("dockerd"), *self._options()),
-                env={"PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"},
-                stdout=log,
-                stderr=log,
-            )
-        self.client = self._wait()
+        self.start()
         return self
 
     def __exit__(
@@ -54,6 +50,36 @@ class Engine:
         # The engine leaves its empty control groups behind, one in each hierarchy.
         for group in Path("/sys/fs/cgroup").glob(f"**/{self._cgroup}"):
             group.rmdir()
+
+    def start(self) -> None:
+        """Start the engine, for the first time or after :meth:`kill`, and wait until it answers."""
+        with (self._directory / "log").open("ab") as log:
+            self._process = Process(
+                self._namespaces.command(find_program("dockerd"), *self._options()),
+                env={"PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"},
+                stdout=log,
+                stderr=log,
+            )
+        self.client = self._wait()
+
+    def kill(self) -> None:
+        """End the engine at once, as a crash does."""
+        self.client.close()
+        self._process.kill()
+        self._process.wait()
+        # The engine that starts next must not take its predecessor's dead helper for a living one.
+        (self._directory / "exec" / "containerd" / "containerd.pid").unlink()
+
+    @contextmanager
+    def full_disk(self) -> Iterator[None]:
+        """Leave the engine hardly any room for the files of further images, until the ``with`` block ends."""
+        where = f"{self._directory}/data/vfs/dir"
+        mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", where]
+        subprocess.run(self._namespaces.command(*mount), check=True)
+        try:
+            yield
+        finally:
+            subprocess.run(self._namespaces.command("umount", where), check=True)
 
     def has(self, image: str) -> bool:
         """Return whether *image* is on the engine."""
@@ -81,6 +107,8 @@ class Engine:
             "--ip6tables=false",
             # Slow for large images, but works upon any file system, an overlay too.
             "--storage-driver=vfs",
+            # By itself, it tries a broken layer five times, with up to 20 s between.
+            "--max-download-attempts=1",
         ]
 
     def _wait(self) -> APIClient:

@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass
 from functools import partial
 from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 from tests.stand.certificates import Authority
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 PUBLIC = "public"
 START_SECONDS = 30
+LayerService = Literal["whole", "refused", "garbage", "reset"]
 EXPIRED = "Your authorization token has expired. Reauthenticate and try again."
 
 
@@ -75,8 +76,10 @@ class Registry:
         """Host, port included -> account and region; both are ``public`` for ECR Public."""
         self.policies: dict[tuple[str, str, str], set[str]] = {}
         """Account, region and repository -> accounts that its repository policy admits."""
-        self.layers_refused = False
-        """Whether S3 refuses to serve layers, as an endpoint policy that forgets them does."""
+        self.layers: LayerService = "whole"
+        """How S3 serves layers; "refused" is what an endpoint policy that forgets them does."""
+        self.faults: dict[str, Answer] = {}
+        """Piece of a path -> what requests there are answered with, whoever asks."""
         self.tickets: dict[str, str] = {}
         """Signature in a layer's S3 address -> path of the blob at the backend."""
 
@@ -138,7 +141,8 @@ class Registry:
     def reset(self) -> None:
         """Forget requests and policies, and answer as at the start."""
         self.requests.clear()
-        self.layers_refused = False
+        self.layers = "whole"
+        self.faults.clear()
         for admitted in self.policies.values():
             admitted.clear()
 
@@ -223,6 +227,9 @@ class _Handler(BaseHTTPRequestHandler):
             return self._layer()
         if host not in self.registry.owners:
             return Answer(404)
+        for piece, fault in self.registry.faults.items():
+            if piece in self.path:
+                return fault
         account, region = self.registry.owners[host]
         refusal = self._refuse_public(host, login, token) if account == PUBLIC else _refuse(host, region, token)
         return refusal or self._content(account, region, token)
@@ -274,9 +281,14 @@ class _Handler(BaseHTTPRequestHandler):
             what = "Only one auth mechanism allowed"
             return Answer(400, f"<Error><Code>InvalidArgument</Code><Message>{what}</Message></Error>".encode())
         path = self.registry.tickets.get(self.path.rpartition("=")[2])
-        if path is None or self.registry.layers_refused:
+        if path is None or self.registry.layers == "refused":
             return Answer(403, b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>")
-        return self.registry.backend("GET", path)
+        answer = self.registry.backend("GET", path)
+        if self.registry.layers == "garbage":
+            return Answer(200, answer.body[::-1])
+        if self.registry.layers == "reset":
+            return Answer(200, answer.body[:100], (("Content-Length", str(len(answer.body))), ("Connection", "close")))
+        return answer
 
 
 def _refuse(host: str, region: str, token: Token | None) -> Answer | None:

@@ -222,7 +222,7 @@ def test_error_inside_the_stream(stand: Stand, monkeypatch: pytest.MonkeyPatch) 
     image = stand.push("renewed", image=build("old"))
     run(image)
     stand.push("renewed", image=build("new"))
-    stand.registry.layers_refused = True
+    stand.registry.layers = "refused"
     token = stand.aws.issue("ecr", REGION, stand.worker)
     monkeypatch.setenv("AIRFLOW_CONN_ECR", f"docker://AWS:{token.password}@{HOST}")
     assert run(image, DockerOperator, docker_conn_id="ecr", force_pull=True) == "old"
@@ -230,7 +230,7 @@ def test_error_inside_the_stream(stand: Stand, monkeypatch: pytest.MonkeyPatch) 
         EcrPullError, match=rf"^{image}: not pulled from Amazon ECR registry {ACCOUNT} in {REGION}\. .+"
     ):
         run(image, force_pull=True)
-    stand.registry.layers_refused = False
+    stand.registry.layers = "whole"
     assert run(image, force_pull=True) == "new"
 
 
