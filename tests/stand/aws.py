@@ -12,22 +12,28 @@ import re
 import secrets
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 from urllib.parse import parse_qs
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from botocore.session import Session
 
 from tests.stand.server import Server
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Iterator
     from types import TracebackType
 
 TWELVE_HOURS = 12 * 3600.0
+FIFTEEN_MINUTES = timedelta(minutes=15)
+AMZ_DATE = "%Y%m%dT%H%M%SZ"
 
 
 @dataclass(eq=False)
@@ -40,6 +46,9 @@ class Identity:
     secret_key: str
     session_token: str | None = None
     may_get_token: bool = True
+    session_over: bool = False
+    partition: str | None = None
+    """The only partition that knows the access key; ``None``: all do, which is the stand's liberty."""
 
 
 @dataclass(frozen=True)
@@ -92,12 +101,16 @@ class Aws:
         self.faults: list[AwsError] = []
         """What the next calls are answered with, one each."""
         self.identities: dict[str, Identity] = {}
+        self.clock_ahead = 0.0
+        """Seconds that AWS's clock is ahead of ours."""
+        self.authorization_data: Any = None
+        """What GetAuthorizationToken answers instead of a token's data, if set."""
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         """Listen on a free port of 127.0.0.1."""
-        handler = type("Handler", (_Handler,), {"aws": self})
-        self._server = Server(handler, tls=self._tls)
+        self._handler = type("Handler", (_Handler,), {"aws": self})
+        self._server = Server(self._handler, tls=self._tls)
         self.url = f"{'https' if self._tls else 'http'}://127.0.0.1:{self._server.server_port}"
         return self
 
@@ -106,6 +119,15 @@ class Aws:
     ) -> None:
         """Stop listening."""
         self._server.stop()
+
+    @contextmanager
+    def over_tls(self, context: ssl.SSLContext) -> Iterator[str]:
+        """Answer over TLS, too, at the URL that this yields, until the ``with`` block ends."""
+        server = Server(self._handler, tls=context)
+        try:
+            yield f"https://127.0.0.1:{server.server_port}"
+        finally:
+            server.stop()
 
     def add_user(self, account: str, name: str) -> Identity:
         """Add an IAM user with an access key."""
@@ -132,8 +154,10 @@ class Aws:
         self.lifetime = TWELVE_HOURS
         self.fault = None
         self.faults.clear()
+        self.clock_ahead = 0.0
+        self.authorization_data = None
         for identity in self.identities.values():
-            identity.may_get_token = True
+            identity.may_get_token, identity.session_over, identity.partition = True, False, None
 
     def issue(self, service: str, region: str, identity: Identity) -> Token:
         """Issue a token, as GetAuthorizationToken does."""
@@ -178,14 +202,28 @@ class Aws:
             raise AwsError(400, "MissingAuthenticationTokenException", "Missing Authentication Token")
         key, region, service, signed, signature = found.groups()
         identity = self.identities.get(key)
+        if identity and identity.partition and identity.partition != Session().get_partition_for_region(region):
+            identity = None
         if identity is None or identity.session_token != request.headers.get("X-Amz-Security-Token"):
             code = "InvalidClientTokenId" if service == "sts" else "UnrecognizedClientException"
             status = 403 if service == "sts" else 400
             raise AwsError(status, code, "The security token included in the request is invalid.")
+        if identity.session_over:
+            code = "ExpiredToken" if service == "sts" else "ExpiredTokenException"
+            raise AwsError(403 if service == "sts" else 400, code, "The security token included in the request is expired")
+        self._check_clock(service, request.headers["X-Amz-Date"])
         if signature != _sign(request, identity, service, region, signed.split(";")):
             code = "SignatureDoesNotMatch" if service == "sts" else "InvalidSignatureException"
             raise AwsError(403, code, "The request signature we calculated does not match the signature you provided.")
         return identity, service, region
+
+    def _check_clock(self, service: str, signed_at: str) -> None:
+        now = datetime.now(UTC) + timedelta(seconds=self.clock_ahead)
+        earliest = f"{now - FIFTEEN_MINUTES:{AMZ_DATE}}"
+        if signed_at < earliest:
+            code = "SignatureDoesNotMatch" if service == "sts" else "InvalidSignatureException"
+            what = f"Signature expired: {signed_at} is now earlier than {earliest} ({now:{AMZ_DATE}} - 15 min.)"
+            raise AwsError(403, code, what)
 
     def _add(self, account: str, arn: str, prefix: str) -> Identity:
         key = prefix + base64.b32encode(secrets.token_bytes(10)).decode()
@@ -235,6 +273,8 @@ class _Handler(BaseHTTPRequestHandler):
             return _assumed(self.aws.assume_role(form["RoleArn"], form["RoleSessionName"], identity))
         if operation == "GetAuthorizationToken":
             token = self.aws.issue(service, region, identity)
+            if self.aws.authorization_data is not None:
+                return json.dumps({"authorizationData": self.aws.authorization_data}).encode()
             data = {"authorizationToken": token.authorization, "expiresAt": token.expires_at}
             if service == "ecr-public":
                 return json.dumps({"authorizationData": data}).encode()

@@ -47,9 +47,12 @@ class Image:
         ).encode()
 
 
-def build(text: str | None = None) -> Image:
-    """Return an image of busybox whose file ``/image`` says *text*; default: something no other image says."""
-    tars = [_tar({"image": (text or uuid.uuid4().hex).encode()}), _busybox()]
+def build(text: str | None = None, *, program: bytes | None = None) -> Image:
+    """Return an image of busybox whose file ``/image`` says *text*; default: something no other image says.
+
+    :param program: what the image has for busybox.
+    """
+    tars = [_tar({"image": (text or uuid.uuid4().hex).encode()}), _busybox(program)]
     config = {
         "architecture": _ARCHITECTURES.get(platform.machine(), platform.machine()),
         "os": "linux",
@@ -59,9 +62,9 @@ def build(text: str | None = None) -> Image:
     return Image(tuple(gzip.compress(tar, mtime=0) for tar in tars), json.dumps(config).encode())
 
 
-def _busybox() -> bytes:
+def _busybox(program: bytes | None) -> bytes:
     programs = {f"bin/{name}": "busybox" for name in _PROGRAMS}
-    return _tar({"bin/busybox": Path(find_program("busybox")).read_bytes()}, programs)
+    return _tar({"bin/busybox": program or Path(find_program("busybox")).read_bytes()}, programs)
 
 
 def _tar(files: dict[str, bytes], links: dict[str, str] | None = None) -> bytes:

@@ -13,7 +13,9 @@ import re
 import secrets
 import shutil
 import socket
+import ssl
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from http.server import BaseHTTPRequestHandler
@@ -29,7 +31,7 @@ from tests.stand.process import Process
 from tests.stand.server import Server
 
 if TYPE_CHECKING:
-    import ssl
+    from collections.abc import Callable
     from pathlib import Path
     from types import TracebackType
 
@@ -80,6 +82,8 @@ class Registry:
         """How S3 serves layers; "refused" is what an endpoint policy that forgets them does."""
         self.faults: dict[str, Answer] = {}
         """Piece of a path -> what requests there are answered with, whoever asks."""
+        self.at_layer: Callable[[], object] | None = None
+        """What is done, once, when the next layer is asked for."""
         self.tickets: dict[str, str] = {}
         """Signature in a layer's S3 address -> path of the blob at the backend."""
 
@@ -143,6 +147,7 @@ class Registry:
         self.requests.clear()
         self.layers = "whole"
         self.faults.clear()
+        self.at_layer = None
         for admitted in self.policies.values():
             admitted.clear()
 
@@ -206,7 +211,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(answer.body)))
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(answer.body)
+            # An engine that does not like what it reads, or ended, does not read on.
+            with suppress(ConnectionError, ssl.SSLError):
+                self.wfile.write(answer.body)
 
     do_HEAD = do_GET
 
@@ -252,7 +259,7 @@ class _Handler(BaseHTTPRequestHandler):
         key = (account, region, repository)
         if key not in self.registry.policies:
             what = f"The repository with name '{repository}' does not exist in the registry with id '{account}'"
-            return _error(404, "NAME_UNKNOWN", what)
+            return error(404, "NAME_UNKNOWN", what)
         if token and token.identity.account not in {account, *self.registry.policies[key]} and account != PUBLIC:
             action = "ecr:BatchGetImage" if kind == "manifests" else "ecr:GetDownloadUrlForLayer"
             what = (
@@ -260,7 +267,7 @@ class _Handler(BaseHTTPRequestHandler):
                 f"arn:aws:ecr:{region}:{account}:repository/{repository} "
                 f"because no resource-based policy allows the {action} action"
             )
-            return _error(403, "DENIED", what)
+            return error(403, "DENIED", what)
         path = f"/v2/{account}/{region}/{repository}/{kind}/{reference}"
         if kind == "blobs" and self.command == "GET":
             ticket = secrets.token_hex(16)
@@ -271,7 +278,7 @@ class _Handler(BaseHTTPRequestHandler):
         accept = ", ".join(self.headers.get_all("Accept", []))
         answer = self.registry.backend(self.command, path, headers={"Accept": accept})
         if kind == "manifests" and answer.status == 404:
-            return _error(404, "MANIFEST_UNKNOWN", "Requested image not found")
+            return error(404, "MANIFEST_UNKNOWN", "Requested image not found")
         kept = ("content-type", "content-length", "docker-content-digest")
         headers = tuple((name, value) for name, value in answer.headers if name in kept)
         return Answer(answer.status, answer.body, headers)
@@ -280,6 +287,9 @@ class _Handler(BaseHTTPRequestHandler):
         if "Authorization" in self.headers:
             what = "Only one auth mechanism allowed"
             return Answer(400, f"<Error><Code>InvalidArgument</Code><Message>{what}</Message></Error>".encode())
+        at_layer, self.registry.at_layer = self.registry.at_layer, None
+        if at_layer:
+            at_layer()
         path = self.registry.tickets.get(self.path.rpartition("=")[2])
         if path is None or self.registry.layers == "refused":
             return Answer(403, b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>")
@@ -296,7 +306,7 @@ def _refuse(host: str, region: str, token: Token | None) -> Answer | None:
         realm = f'Basic realm="https://{host}/",service="ecr.amazonaws.com"'
         return Answer(401, b"Not Authorized", (("Www-Authenticate", realm),))
     if _dead(token) or token.region != region or token.service != "ecr":
-        return _error(403, "DENIED", EXPIRED)
+        return error(403, "DENIED", EXPIRED)
     return None
 
 
@@ -304,6 +314,7 @@ def _dead(token: Token) -> bool:
     return token.expires_at <= time.time()
 
 
-def _error(status: int, code: str, message: str) -> Answer:
+def error(status: int, code: str, message: str) -> Answer:
+    """Return an error as Amazon ECR's registries answer it (OCI Distribution Specification, "Error Codes")."""
     body = json.dumps({"errors": [{"code": code, "message": message}]}).encode()
     return Answer(status, body, (("Content-Type", "application/json"),))

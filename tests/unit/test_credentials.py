@@ -192,8 +192,9 @@ def test_refusal(aws: Aws, error: AwsError, said: str) -> None:
     """A refusal names the registry and the identity, repeats AWS's words, and says what to do."""
     aws.fault = error
     sentence = (
-        f"Amazon ECR registry {ACCOUNT} in eu-west-1: no authorization token for AWS connection 'mine' (there is none, so "
-        f"the worker's own AWS credentials). An error occurred ({error.code}) when calling the GetAuthorizationToken operation: {said}"
+        f"Amazon ECR registry {ACCOUNT} in eu-west-1: no authorization token for AWS connection 'mine' (there is none, "
+        f"so the worker's own AWS credentials). An error occurred ({error.code}) when calling the "
+        f"GetAuthorizationToken operation: {said}"
     )
     with pytest.raises(EcrTokenError, match=f"^{re.escape(sentence)}$"):
         fetch_credentials(REGISTRY, AwsIdentity("mine"))

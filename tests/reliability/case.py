@@ -1,0 +1,122 @@
+"""A case: something breaks, a task says so in one sentence, and succeeds once it is mended."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ecr_docker_operator import EcrDockerOperator
+from tests.stand.hosts import ACCOUNT, REGION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from tests.stand import Stand
+
+HOST = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
+
+
+class Scene:
+    """A task on the stand, and what can be changed around it; all is put back when the ``with`` block ends."""
+
+    def __init__(self, stand: Stand, directory: Path) -> None:
+        self.stand = stand
+        self.directory = directory
+        self.repository = f"case-{uuid.uuid4().hex}"
+        self.image = f"{HOST}/{self.repository}:1"
+        self.parameters: dict[str, Any] = {}
+        self.words: dict[str, str] = {}
+        """What further words in braces of the sentence stand for."""
+        self._environment = pytest.MonkeyPatch()
+
+    def __enter__(self) -> Scene:
+        for name, value in self.stand.environment.items():
+            self.set(name, value)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._environment.undo()
+
+    def set(self, name: str, value: str) -> None:
+        """Set an environment variable of the worker."""
+        self._environment.setenv(name, value)
+
+    def unset(self, *names: str) -> None:
+        """Remove environment variables of the worker."""
+        for name in names:
+            self._environment.delenv(name, raising=False)
+
+    def take_keys(self) -> None:
+        """Take the worker's access key away."""
+        self.unset("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+
+    def give_keys(self) -> None:
+        """Give the worker its access key back."""
+        self.set("AWS_ACCESS_KEY_ID", self.stand.worker.access_key)
+        self.set("AWS_SECRET_ACCESS_KEY", self.stand.worker.secret_key)
+
+    def push(self, **options: Any) -> str:
+        """Put the task's image into its repository."""
+        return self.stand.push(self.repository, **options)
+
+    def run(self) -> Any:
+        """Run the task, in an operator of its own as each try has one."""
+        return EcrDockerOperator(task_id="task", image=self.image, **self.parameters).execute({})
+
+
+@dataclass(frozen=True)
+class Case:
+    """What breaks, and what a task says while it is broken.
+
+    :param name: of the case, in the words of its row.
+    :param says: the whole sentence. Words in braces are of the scene: ``image``, ``registry``, ``user`` and its own;
+        an asterisk is what differs from run to run or from version to version.
+    :param breaks: makes a task of the scene fail until the ``with`` block ends.
+    :param error: class of the error.
+    :param parameters: of the operator.
+    """
+
+    name: str
+    says: str
+    breaks: Callable[[Scene], AbstractContextManager[None]]
+    error: type[Exception]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @contextmanager
+    def broken(self, scene: Scene) -> Iterator[None]:
+        """Let a task of *scene* fail with the sentence, until the ``with`` block ends."""
+        scene.parameters.update(self.parameters)
+        broken = ExitStack()
+        broken.enter_context(self.breaks(scene))
+        try:
+            yield
+        finally:
+            # As if nothing had been raised, so that it is mended in any case.
+            broken.close()
+
+    def matches(self, error: BaseException, scene: Scene) -> bool:
+        """Return whether *error* is the case's, with the whole of its sentence."""
+        return isinstance(error, self.error) and re.fullmatch(self.pattern(scene), str(error)) is not None
+
+    def pattern(self, scene: Scene) -> str:
+        """Return the sentence as a regular expression."""
+        words = {
+            "image": scene.image,
+            "registry": f"Amazon ECR registry {ACCOUNT} in {REGION}",
+            "account": ACCOUNT,
+            "region": REGION,
+            "host": HOST,
+            "repository": scene.repository,
+            "aws": scene.stand.aws.url,
+            "engine": scene.stand.engine.url,
+            "user": scene.stand.worker.arn,
+            "worker": "AWS connection 'aws_default' (there is none, so the worker's own AWS credentials)",
+            **scene.words,
+        }
+        return re.escape(self.says.format(**words)).replace(r"\*", ".+")

@@ -1,0 +1,145 @@
+"""Cases of the engine and the container: they end too early, or have too little room."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from airflow.providers.docker.exceptions import DockerContainerFailedException
+from docker.types import Mount
+
+from ecr_docker_operator import EcrError as EcrEngineError, EcrPullError
+from tests.reliability.case import Case, Scene
+from tests.reliability.registry_cases import NOT_PULLED
+from tests.stand.images import build
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+START_SECONDS = 60
+WAIT = "while [ ! -e /scene/mended ]; do sleep 0.1; done"
+HOG = "[ -e /scene/mended ] || while true; do x=x$x$x; done"
+
+
+@contextmanager
+def restarted_during_pull(scene: Scene) -> Iterator[None]:
+    """Let the engine crash when it has asked for the first layer."""
+    scene.push()
+    engine = scene.stand.engine
+    scene.stand.registry.at_layer = engine.kill
+    yield
+    engine.start()
+
+
+def run_until_mended(scene: Scene, script: str) -> None:
+    """Let the container run *script*, in which the file ``/scene/mended`` tells that all is well again."""
+    scene.push()
+    scene.parameters["command"] = ["sh", "-c", script]
+    scene.parameters["mounts"] = [Mount("/scene", str(scene.directory), type="bind")]
+
+
+def mend(scene: Scene) -> None:
+    """Tell the container that all is well again."""
+    (scene.directory / "mended").touch()
+
+
+def once_it_runs(action: Callable[[Scene, str], object]) -> Callable[[Scene], AbstractContextManager[None]]:
+    """Return what does *action* with the scene and its container, once that runs."""
+
+    def act(scene: Scene) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            running = scene.stand.engine.client.containers(filters={"ancestor": scene.image})
+            if running:
+                action(scene, running[0]["Id"])
+                return
+            time.sleep(0.05)
+
+    @contextmanager
+    def breaks(scene: Scene) -> Iterator[None]:
+        run_until_mended(scene, WAIT)
+        acting = threading.Thread(target=act, args=(scene,))
+        acting.start()
+        yield
+        acting.join()
+        mend(scene)
+
+    return breaks
+
+
+@contextmanager
+def killed_during_run(scene: Scene) -> Iterator[None]:
+    """Let the engine crash while the container runs."""
+    with once_it_runs(lambda scene, _: scene.stand.engine.kill())(scene):
+        yield
+    scene.stand.engine.start()
+
+
+@contextmanager
+def disk_full(scene: Scene) -> Iterator[None]:
+    """Leave the engine no room for the image."""
+    scene.push()
+    with scene.stand.engine.full_disk():
+        yield
+
+
+@contextmanager
+def other_architecture(scene: Scene) -> Iterator[None]:
+    """Let the image be made for machines of another kind."""
+    image = build(program=b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00\xb7\x00" + bytes(44))
+    config = {**json.loads(image.config), "architecture": "riscv64"}
+    scene.push(image=replace(image, config=json.dumps(config).encode()))
+    scene.words["platform"] = f"linux/{scene.stand.engine.client.version()['Arch']}"
+    yield
+    scene.push()
+
+
+@contextmanager
+def out_of_memory(scene: Scene) -> Iterator[None]:
+    """Let the container need more memory than it may have."""
+    run_until_mended(scene, HOG)
+    yield
+    mend(scene)
+
+
+FAILED = "Docker container failed: *'Message': \"{image}: the"
+EXIT = "container was killed (exit code 137)"
+LOST = "{engine}: the connection to the Docker engine was lost. * See the engine's own log; the task can be tried again."
+
+CASES = [
+    Case("restarted during the pull", f"{{image}}: not pulled. {LOST}", restarted_during_pull, EcrEngineError),
+    Case("killed during the run", LOST, killed_during_run, EcrEngineError),
+    Case(
+        "disk full",
+        f"{NOT_PULLED} failed to register layer: * no space left on device. "
+        "Free disk space on the engine's host, for instance with 'docker image prune'.",
+        disk_full,
+        EcrPullError,
+    ),
+    Case(
+        "another architecture",
+        f"{FAILED} image is for linux/riscv64, and the engine runs {{platform}}, where its programs end with 'exec "
+        "format error' unless they are emulated. Push an image for {platform}, too.\"*",
+        other_architecture,
+        DockerContainerFailedException,
+        {"force_pull": True},
+    ),
+    Case(
+        "out of memory",
+        f"{FAILED} {EXIT}: it was out of memory, at its limit of 8 MiB. Raise mem_limit.\"*",
+        out_of_memory,
+        DockerContainerFailedException,
+        {"mem_limit": "8m"},
+    ),
+    Case(
+        "killed, not out of memory",
+        f"{FAILED} {EXIT}, and not for want of memory. See who stopped it.\"*",
+        once_it_runs(lambda scene, container: scene.stand.engine.client.kill(container)),
+        DockerContainerFailedException,
+    ),
+]
