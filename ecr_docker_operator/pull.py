@@ -6,11 +6,13 @@ import json
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from docker.errors import APIError
 
-from ecr_docker_operator.errors import EcrPullError, EcrTokenError
+from ecr_docker_operator.engine import not_lost
+from ecr_docker_operator.errors import EcrEngineError, EcrPullError, EcrTokenError
 from ecr_docker_operator.image import split_image
 from ecr_docker_operator.method import ClientMethod
 
@@ -30,11 +32,13 @@ class EcrPull(ClientMethod):
 
     :param pull: the client's own method.
     :param logins: the client's logins.
+    :param engine_url: where the engine is.
     """
 
-    def __init__(self, pull: Callable[..., Any], logins: EcrAuthConfig) -> None:
+    def __init__(self, pull: Callable[..., Any], logins: EcrAuthConfig, engine_url: str) -> None:
         super().__init__(pull)
         self._logins = logins
+        self._engine_url = engine_url
 
     def __call__(self, repository: str, *args: Any, **kwargs: Any) -> Any:
         """Pull *repository*; parameters and result are those of ``APIClient.pull``.
@@ -44,19 +48,23 @@ class EcrPull(ClientMethod):
 
         :raises EcrTokenError: if AWS gives no token.
         :raises EcrPullError: if the engine reports an error; with ``stream=True``, while the stream is read.
+        :raises EcrEngineError: if the engine goes away; likewise.
         """
         host, _ = split_image(repository)
         registry = self._logins.registry(host)
         if registry is None:
             return self._method(repository, *args, **kwargs)
-        return _Pull(repository, registry, self._logins, lambda: self._method(repository, *args, **kwargs)).answer()
+        pull = partial(self._method, repository, *args, **kwargs)
+        return _Pull(repository, registry, self._logins, self._engine_url, pull).answer()
 
 
 class _Pull:
     """One pull, with one more token in hand."""
 
-    def __init__(self, image: str, registry: EcrRegistry, logins: EcrAuthConfig, pull: Callable[[], Any]) -> None:
-        self._image, self._registry, self._logins = image, registry, logins
+    def __init__(
+        self, image: str, registry: EcrRegistry, logins: EcrAuthConfig, engine_url: str, pull: Callable[[], Any]
+    ) -> None:
+        self._image, self._registry, self._logins, self._engine_url = image, registry, logins, engine_url
         self._pull = pull
         self._tokens_left = 1
 
@@ -76,7 +84,7 @@ class _Pull:
     def _checked(self, items: Iterator[Any]) -> Iterator[Any]:
         rest = b""
         try:
-            for item in items:
+            for item in self._connected(items):
                 if isinstance(item, bytes):
                     *lines, rest = (rest + item).split(b"\n")
                     for line in lines:
@@ -88,6 +96,10 @@ class _Pull:
         except EcrPullError as error:
             self._renew(error)
             yield from self.answer()
+
+    def _connected(self, items: Iterator[Any]) -> Iterator[Any]:
+        with explained(self._image, self._registry, self._logins), not_lost(self._engine_url):
+            yield from items
 
     def _check(self, item: Any) -> None:
         if isinstance(item, str | bytes):
@@ -115,6 +127,8 @@ def explained(image: str, registry: EcrRegistry, logins: EcrAuthConfig) -> Itera
     try:
         yield
     except EcrTokenError as error:
+        raise error.for_image(image) from error.__cause__
+    except EcrEngineError as error:
         raise error.for_image(image) from error.__cause__
     except APIError as error:
         answer = error.explanation or str(error)

@@ -6,7 +6,7 @@ import re
 import uuid
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
@@ -35,7 +35,7 @@ class Scene:
         """What further words in braces of the sentence stand for."""
         self._environment = pytest.MonkeyPatch()
 
-    def __enter__(self) -> Scene:
+    def __enter__(self) -> Self:
         for name, value in self.stand.environment.items():
             self.set(name, value)
         return self

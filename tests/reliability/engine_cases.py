@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airflow.providers.docker.exceptions import DockerContainerFailedException
-from docker.types import Mount
+from docker.types.services import Mount
 
-from ecr_docker_operator import EcrError as EcrEngineError, EcrPullError
+from ecr_docker_operator import EcrEngineError, EcrPullError
 from tests.reliability.case import Case, Scene
 from tests.reliability.registry_cases import NOT_PULLED
 from tests.stand.images import build
@@ -107,9 +107,11 @@ def out_of_memory(scene: Scene) -> Iterator[None]:
     mend(scene)
 
 
-FAILED = "Docker container failed: *'Message': \"{image}: the"
-EXIT = "container was killed (exit code 137)"
-LOST = "{engine}: the connection to the Docker engine was lost. * See the engine's own log; the task can be tried again."
+FAILED = "Docker container failed: {{'Error': {{'Message':"
+KILLED = f"{FAILED} '{{image}}: the container was killed (exit code 137)"
+LOST = (
+    "{engine}: the connection to the Docker engine was lost. * See the engine's own log; the task can be tried again."
+)
 
 CASES = [
     Case("restarted during the pull", f"{{image}}: not pulled. {LOST}", restarted_during_pull, EcrEngineError),
@@ -123,22 +125,22 @@ CASES = [
     ),
     Case(
         "another architecture",
-        f"{FAILED} image is for linux/riscv64, and the engine runs {{platform}}, where its programs end with 'exec "
-        "format error' unless they are emulated. Push an image for {platform}, too.\"*",
+        f'{FAILED} "{{image}}: the image is for linux/riscv64, and the engine runs {{platform}}, where its programs '
+        "end with 'exec format error' unless they are emulated. Push an image for {platform}, too.\"}}, 'StatusCode': *}}",
         other_architecture,
         DockerContainerFailedException,
         {"force_pull": True},
     ),
     Case(
         "out of memory",
-        f"{FAILED} {EXIT}: it was out of memory, at its limit of 8 MiB. Raise mem_limit.\"*",
+        f"{KILLED}: it was out of memory, at its limit of 8 MiB. Raise mem_limit.'}}}}, 'StatusCode': 137}}}}",
         out_of_memory,
         DockerContainerFailedException,
         {"mem_limit": "8m"},
     ),
     Case(
         "killed, not out of memory",
-        f"{FAILED} {EXIT}, and not for want of memory. See who stopped it.\"*",
+        f"{KILLED}, and not for want of memory. See who stopped it.'}}}}, 'StatusCode': 137}}}}",
         once_it_runs(lambda scene, container: scene.stand.engine.client.kill(container)),
         DockerContainerFailedException,
     ),

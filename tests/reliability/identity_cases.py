@@ -171,7 +171,8 @@ CASES = [
     ),
     Case(
         "expired session",
-        f"{NO_TOKEN} {REFUSED} The security token included in the request is expired. Renew that session's credentials.",
+        f"{NO_TOKEN} {REFUSED} The security token included in the request is expired. "
+        "Renew that session's credentials.",
         session_over,
         EcrTokenError,
     ),

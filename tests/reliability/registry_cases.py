@@ -139,7 +139,8 @@ CASES = [
     ),
     _case(
         "garbled token",
-        "error parsing HTTP 400 response body: invalid character 'B' looking for beginning of value: \"Bad Request\\n\"",
+        "error parsing HTTP 400 response body: invalid character 'B' looking for beginning of value: "
+        '"Bad Request\\n"',
         UNKNOWN,
         registry_answers("/manifests/", Answer(400, b"Bad Request\n")),
     ),

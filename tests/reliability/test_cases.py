@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,7 +18,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.stand
 
 
-@pytest.mark.parametrize("case", [case for cases in CASES.values() for case in cases], ids=lambda case: case.name.replace(" ", "-"))
+@pytest.mark.parametrize(
+    "case", [case for cases in CASES.values() for case in cases], ids=lambda case: case.name.replace(" ", "-")
+)
 def test_case(case: Case, stand: Stand, tmp_path: Path) -> None:
     """The task says what is broken, in one sentence without a token, and its next try succeeds once that is mended."""
     with Scene(stand, tmp_path) as scene:

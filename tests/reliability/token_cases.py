@@ -25,7 +25,8 @@ IMPATIENT = {
     "retries": {"mode": "standard", "total_max_attempts": 2},
 }
 ENDPOINT = (
-    "Check the way to AWS: without internet, a VPC endpoint com.amazonaws.{region}.ecr.api with a private name is needed."
+    "Check the way to AWS: without internet, a VPC endpoint com.amazonaws.{region}.ecr.api with a private name "
+    "is needed."
 )
 
 

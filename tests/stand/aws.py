@@ -210,7 +210,9 @@ class Aws:
             raise AwsError(status, code, "The security token included in the request is invalid.")
         if identity.session_over:
             code = "ExpiredToken" if service == "sts" else "ExpiredTokenException"
-            raise AwsError(403 if service == "sts" else 400, code, "The security token included in the request is expired")
+            raise AwsError(
+                403 if service == "sts" else 400, code, "The security token included in the request is expired"
+            )
         self._check_clock(service, request.headers["X-Amz-Date"])
         if signature != _sign(request, identity, service, region, signed.split(";")):
             code = "SignatureDoesNotMatch" if service == "sts" else "InvalidSignatureException"

@@ -123,7 +123,7 @@ def test_sentence(client: APIClient, engine: RecordingEngine, answer: str, step:
         engine.pull_status, engine.pull_answer = 404, answer
     else:
         engine.stream = [{"status": "Pulling"}, {"errorDetail": {"message": answer}, "error": answer}]
-    pull = EcrPull(client.pull, LOGINS)
+    pull = EcrPull(client.pull, LOGINS, "")
     sentence = f"{BEGINNING} {answer} {step}".rstrip()
     with pytest.raises(EcrPullError, match=f"^{re.escape(sentence)}$"):
         list(pull(IMAGE, stream=True, decode=True))
@@ -136,7 +136,7 @@ def test_error_inside_the_stream(client: APIClient, engine: RecordingEngine, how
     """An error inside the stream is raised in every form in which docker-py hands out the stream."""
     engine.stream = [{"status": "Pulling"}, ERROR, {"status": "Never seen"}]
     seen: list[Any] = []
-    pull = EcrPull(client.pull, LOGINS)
+    pull = EcrPull(client.pull, LOGINS, "")
     with pytest.raises(EcrPullError, match=re.escape(f"{BEGINNING} boom.")):
         seen.extend(pull(IMAGE, **how))
     assert "Never seen" not in str(seen)
@@ -149,7 +149,7 @@ def test_pull_that_succeeds(client: APIClient, engine: RecordingEngine, how: dic
     """A pull that succeeds hands out what docker-py hands out."""
     engine.stream = [{"status": "Pulling"}, {"status": "Done", "id": "layer"}]
     expected = client.pull(IMAGE, **how)
-    answer = EcrPull(client.pull, LOGINS)(IMAGE, **how)
+    answer = EcrPull(client.pull, LOGINS, "")(IMAGE, **how)
     assert type(expected) is type(answer)
     assert list(expected) == list(answer)
 
@@ -165,12 +165,12 @@ def test_error_however_the_stream_is_cut(
     engine.stream = [{"status": "Pulling"}, {"errorDetail": {"message": "boom"}}]
     engine.piece = size
     with pytest.raises(EcrPullError, match=re.escape(f"{BEGINNING} boom.")):
-        list(EcrPull(client.pull, LOGINS)(IMAGE, **how))
+        list(EcrPull(client.pull, LOGINS, "")(IMAGE, **how))
 
 
 def test_tag_and_options_are_passed_on(client: APIClient, engine: RecordingEngine) -> None:
     """All parameters of docker-py's pull reach the engine."""
-    EcrPull(client.pull, LOGINS)(f"{HOST}/app", "2", platform="linux/arm64")
+    EcrPull(client.pull, LOGINS, "")(f"{HOST}/app", "2", platform="linux/arm64")
     assert engine.pulls()[0].query == {"fromImage": [f"{HOST}/app"], "tag": ["2"], "platform": ["linux/arm64"]}
 
 
@@ -185,7 +185,7 @@ def test_new_token_where_the_registry_says_that_it_has_expired(
     install(client, LOGINS.identity, None)
     expired = "denied: Your authorization token has expired. Reauthenticate and try again."
     engine.once = (404, expired) if where == "status" else (200, json.dumps({"errorDetail": {"message": expired}}))
-    answer = EcrPull(client.pull, LOGINS)(IMAGE, **how)
+    answer = EcrPull(client.pull, LOGINS, "")(IMAGE, **how)
     assert "Done" in (answer if isinstance(answer, str) else str(list(answer)))
     assert engine.passwords() == [token.password for token in aws.tokens]
     assert len(aws.tokens) == 2
@@ -198,13 +198,13 @@ def test_one_new_token_only(client: APIClient, engine: RecordingEngine, aws: Aws
     engine.once = (404, expired)
     engine.stream = [{"status": "Pulling"}, {"errorDetail": {"message": expired}}]
     with pytest.raises(EcrPullError, match="A new token fared no better"):
-        list(EcrPull(client.pull, LOGINS)(IMAGE, stream=True, decode=True))
+        list(EcrPull(client.pull, LOGINS, "")(IMAGE, stream=True, decode=True))
     assert len(aws.tokens) == 2
 
 
 def test_other_registries_are_left_alone(client: APIClient, engine: RecordingEngine) -> None:
     """Pulls from elsewhere raise, or do not raise, what docker-py does."""
-    pull = EcrPull(client.pull, LOGINS)
+    pull = EcrPull(client.pull, LOGINS, "")
     engine.stream = [ERROR]
     assert list(pull("busybox:1", stream=True, decode=True)) == [ERROR]
     engine.pull_status, engine.pull_answer = 404, "no such thing"
@@ -216,14 +216,14 @@ def test_cause_is_kept(client: APIClient, engine: RecordingEngine) -> None:
     """docker-py's exception is the cause, for those who look for its status."""
     engine.pull_status, engine.pull_answer = 500, "oops"
     with pytest.raises(EcrPullError) as caught:
-        EcrPull(client.pull, LOGINS)(IMAGE)
+        EcrPull(client.pull, LOGINS, "")(IMAGE)
     assert isinstance(caught.value.__cause__, APIError)
     assert caught.value.__cause__.status_code == 500
 
 
 def test_it_is_still_docker_pys_method(client: APIClient) -> None:
     """In all that is not a call, it is the method that it stands for."""
-    pull = EcrPull(client.pull, LOGINS)
+    pull = EcrPull(client.pull, LOGINS, "")
     assert pull.__self__ is client
     assert copy.copy(pull).__self__ is client
     assert pull.__name__ == "pull"
