@@ -126,7 +126,8 @@ CASES = [
     Case(
         "another architecture",
         f'{FAILED} "{{image}}: the image is for linux/riscv64, and the engine runs {{platform}}, where its programs '
-        "end with 'exec format error' unless they are emulated. Push an image for {platform}, too.\"}}, 'StatusCode': *}}",
+        "end with 'exec format error' unless they are emulated. Push an image for {platform}, too.\"}}, "
+        "'StatusCode': *}}",
         other_architecture,
         DockerContainerFailedException,
         {"force_pull": True},

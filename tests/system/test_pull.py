@@ -134,7 +134,7 @@ def test_registry_id_without_host(stand: Stand) -> None:
 def test_repository_policy_of_another_account(stand: Stand) -> None:
     """Another account's image needs that account's policy, not another token; without it, the error says so."""
     image = stand.push("shared", account=OTHER_ACCOUNT)
-    sentence = f"{stand.worker.arn} is not authorized to perform: ecr:BatchGetImage .* if another account owns it, the"
+    sentence = f"{stand.worker.arn} is not authorized to perform: ecr:BatchGetImage .* account {OTHER_ACCOUNT} has"
     with pytest.raises(EcrPullError, match=sentence):
         run(image)
     stand.registry.policies[OTHER_ACCOUNT, REGION, "shared"].add(ACCOUNT)
@@ -227,7 +227,7 @@ def test_error_inside_the_stream(stand: Stand, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("AIRFLOW_CONN_ECR", f"docker://AWS:{token.password}@{HOST}")
     assert run(image, DockerOperator, docker_conn_id="ecr", force_pull=True) == "old"
     with pytest.raises(
-        EcrPullError, match=rf"^{image}: not pulled from Amazon ECR registry {ACCOUNT} in {REGION}\. .+"
+        EcrPullError, match=rf"^{image}: not pulled from Amazon ECR registry {ACCOUNT} in {REGION} for .+"
     ):
         run(image, force_pull=True)
     stand.registry.layers = "whole"
