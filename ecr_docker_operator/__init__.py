@@ -5,13 +5,21 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ecr_docker_operator.errors import EcrError, EcrInputError, EcrPullError, EcrTokenError, EcrUpstreamError
+    from ecr_docker_operator.errors import (
+        EcrEngineError,
+        EcrError,
+        EcrInputError,
+        EcrPullError,
+        EcrTokenError,
+        EcrUpstreamError,
+    )
     from ecr_docker_operator.hook import EcrDockerHook
     from ecr_docker_operator.operator import EcrDockerOperator
 
 __all__ = [
     "EcrDockerHook",
     "EcrDockerOperator",
+    "EcrEngineError",
     "EcrError",
     "EcrInputError",
     "EcrPullError",

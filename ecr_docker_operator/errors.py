@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from ecr_docker_operator.compat import AirflowException
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ecr_docker_operator.credentials import AwsIdentity
     from ecr_docker_operator.registry import EcrRegistry
 
@@ -86,6 +88,14 @@ class EcrInputError(EcrError):
     def alias_without_registry(cls, registry_host: str) -> EcrInputError:
         """Return the error for an alias of which it is not said what it stands for."""
         return cls(f"registry_host: {registry_host!r} needs registry_id and region_name, to say which registry it is.")
+
+    @classmethod
+    def tls_files(cls, answer: str) -> EcrInputError:
+        """Return the error for TLS files of the engine that docker-py does not find."""
+        return cls(
+            f"tls_ca_cert, tls_client_cert, tls_client_key: {_sentence(answer)} "
+            "Check that the worker has files at these paths."
+        )
 
 
 class EcrTokenError(EcrError):
@@ -240,6 +250,74 @@ _PULL_STEPS = (
     ("403 forbidden", _NOT_ADMITTED),
     ("unauthorized", _UNKNOWN),
     ("parsing http 400 response", _UNKNOWN),
+)
+
+
+class EcrEngineError(EcrError):
+    """The Docker engine cannot be connected to."""
+
+    @classmethod
+    def not_connected(cls, answers: Mapping[str, str], *, untried: bool = False) -> EcrEngineError:
+        """Return the error for engines that did not let us in.
+
+        :param answers: URL of each engine that was tried, and what came of it.
+        :param untried: whether there are further URLs, which were not tried.
+        """
+        sentences = [_not_connected(url, answer) for url, answer in answers.items()]
+        if untried:
+            sentences.append("The next URL of docker_url is tried only if api_version is left away.")
+        return cls(" ".join(sentences))
+
+
+def _not_connected(url: str, answer: str) -> str:
+    lowered = answer.lower()
+    step = next((step for text, step in _ENGINE_STEPS if text in lowered), "")
+    return f"{url}: not connected to the Docker engine. {_sentence(answer)} {step}".rstrip()
+
+
+_NO_ENGINE = "Start the engine there, or name in docker_url where it is."
+_CLIENT_CERTIFICATE = (
+    "The engine did not accept the worker's certificate, or got none: name one in tls_client_cert, and its key in "
+    "tls_client_key, that is valid today and signed by an authority of the engine's tlscacert."
+)
+_NO_NAME = "Check the host's name in docker_url, and the worker's DNS."
+_PEM = "Check that tls_ca_cert, tls_client_cert and tls_client_key are files in PEM format."
+_NO_TLS = "That port does not speak TLS: correct it, or leave tls_ca_cert, tls_client_cert and tls_client_key away."
+_NAME_OF_ENGINE = "Name the engine in docker_url by a host name that its certificate has; tls_hostname has no effect."
+# The system's words, Go's and OpenSSL's, whose spelling differs with the version; sharpest first.
+_ENGINE_STEPS = (
+    ("no such file or directory", _NO_ENGINE),
+    ("connection refused", _NO_ENGINE),
+    ("permission denied", "Add the worker's user to the group that owns the socket; as a rule, that is docker."),
+    ("name or service not known", _NO_NAME),
+    ("name resolution", _NO_NAME),
+    ("timed out", "Check that the worker may reach that host and port, for instance in its security groups."),
+    (
+        "http request to an https server",
+        "Set tls_ca_cert, tls_client_cert and tls_client_key; TLS is used only with all three.",
+    ),
+    ("hostname mismatch", _NAME_OF_ENGINE),
+    ("ip address mismatch", _NAME_OF_ENGINE),
+    (
+        "certificate verify failed",
+        (
+            "Name the certificate of the authority that signed the engine's in tls_ca_cert, beside tls_client_cert and "
+            "tls_client_key; where REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE is set, that file is used instead."
+        ),
+    ),
+    ("bad certificate", _CLIENT_CERTIFICATE),
+    ("certificate required", _CLIENT_CERTIFICATE),
+    ("unknown ca", _CLIENT_CERTIFICATE),
+    ("certificate expired", _CLIENT_CERTIFICATE),
+    (
+        "eof occurred",
+        "The engine ended the connection without a word; it may not have accepted the certificate in tls_client_cert.",
+    ),
+    ("key values mismatch", "Check that tls_client_key is the key of the certificate in tls_client_cert."),
+    ("wrong version number", _NO_TLS),
+    ("record layer failure", _NO_TLS),
+    ("certificate or crl found", _PEM),
+    ("pem lib", _PEM),
 )
 
 

@@ -11,6 +11,7 @@ from docker.auth import convert_to_hostname
 from ecr_docker_operator import auth
 from ecr_docker_operator.container import EcrWait
 from ecr_docker_operator.credentials import AwsIdentity
+from ecr_docker_operator.engine import Attempts
 from ecr_docker_operator.errors import EcrInputError
 from ecr_docker_operator.image import check
 from ecr_docker_operator.pull import EcrPull
@@ -43,12 +44,16 @@ class EcrDockerHook(DockerHook):
     All other parameters are DockerHook's.
 
     :raises EcrInputError: if ``registry_host``, ``registry_id`` and ``region_name`` name no registry.
+    :raises EcrEngineError: when the client is made, if no engine can be connected to.
     :raises EcrUpstreamError: when the client is made, if docker-py keeps its logins elsewhere.
     """
+
+    _attempts: Attempts | None = None
 
     def __init__(
         self,
         docker_conn_id: str | None = None,
+        base_url: str | list[str] | None = None,
         *args: Any,
         aws_conn_id: str | None = "aws_default",
         registry_host: str | None = None,
@@ -58,7 +63,8 @@ class EcrDockerHook(DockerHook):
         botocore_config: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(docker_conn_id, *args, **kwargs)
+        super().__init__(docker_conn_id, base_url, *args, **kwargs)
+        self.engine_urls = base_url or []
         self.identity = AwsIdentity(aws_conn_id, verify, botocore_config)
         self.registry: EcrRegistry | None = None
         if registry_host is not None or registry_id is not None or region_name is not None:
@@ -70,21 +76,35 @@ class EcrDockerHook(DockerHook):
             self.registry = EcrRegistry.private(registry_id, region_name, host=registry_host)
 
     @classmethod
-    def adopt(cls, hook: DockerHook, identity: AwsIdentity, registry: EcrRegistry | None = None) -> EcrDockerHook:
+    def adopt(
+        cls,
+        hook: DockerHook,
+        identity: AwsIdentity,
+        registry: EcrRegistry | None = None,
+        *,
+        engine_urls: str | list[str],
+    ) -> EcrDockerHook:
         """Turn *hook*, whose client was not created yet, into one that pulls from Amazon ECR, and return it.
 
         :param registry: the one that the task's image is in, whatever its host; ``None`` if not on Amazon ECR.
+        :param engine_urls: those of *hook*.
         """
         # In place, so that it reaches the engine by exactly what DockerOperator gave it.
         hook.__class__ = cls
         ecr_hook = cast("EcrDockerHook", hook)
         ecr_hook.identity = identity
         ecr_hook.registry = registry
+        ecr_hook.engine_urls = engine_urls
         return ecr_hook
 
     def __getstate__(self) -> dict[str, Any]:
         # docker-py's client does not work once it was pickled; a copy makes its own.
         return {name: value for name, value in vars(self).items() if name != "api_client"}
+
+    @property
+    def log(self) -> Any:
+        """Logger of the hook; while it connects, one that keeps the reasons why it cannot."""
+        return self._attempts or super().log
 
     @cached_property
     def api_client(self) -> APIClient:
@@ -96,7 +116,12 @@ class EcrDockerHook(DockerHook):
                 self.docker_conn_id,
             )
             self.docker_conn_id = None
-        client = super().api_client
+        self._attempts = Attempts(super().log, self.engine_urls)
+        try:
+            with self._attempts.explained():
+                client = super().api_client
+        finally:
+            self._attempts = None
         logins = auth.install(client, self.identity, self.registry)
         client.pull = EcrPull(client.pull, logins)  # type: ignore[method-assign]
         if self.registry:

@@ -6,8 +6,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.docker.operators.docker import DockerOperator
+from docker.errors import TLSParameterError
 
 from ecr_docker_operator.credentials import AwsIdentity
+from ecr_docker_operator.errors import EcrInputError
 from ecr_docker_operator.hook import EcrDockerHook
 from ecr_docker_operator.image import check, check_name, locate
 
@@ -41,6 +43,7 @@ class EcrDockerOperator(DockerOperator):
 
     :raises EcrInputError: for parameters that contradict each other or the image; when the DAG is parsed, as
         far as they are not templates, else before anything is contacted.
+    :raises EcrEngineError: when the task runs, if no engine can be connected to.
     :raises EcrTokenError: when the task runs, if AWS gives no token.
     :raises EcrPullError: when the task runs, if the engine cannot pull the image.
     :raises EcrUpstreamError: when the task runs, if docker-py keeps its logins elsewhere.
@@ -88,7 +91,11 @@ class EcrDockerOperator(DockerOperator):
         identity = AwsIdentity(self.aws_conn_id, self.verify, self.botocore_config)
         registry_id = _text(self.registry_id)
         self.image, registry = locate(self.image, registry_id, self.region_name, identity.default_region)
-        return EcrDockerHook.adopt(super().hook, identity, registry)
+        try:
+            hook = super().hook
+        except TLSParameterError as error:
+            raise EcrInputError.tls_files(error.args[0]) from error
+        return EcrDockerHook.adopt(hook, identity, registry, engine_urls=self.docker_url)
 
 
 def _text(value: Any) -> Any:

@@ -44,6 +44,8 @@ class RecordingEngine:
         """Status of a pull; above 400 with this message instead of the stream."""
         self.once: tuple[int, str] | None = None
         """Status and message, or item of the stream, with which only the next pull is answered."""
+        self.answers = dict(_ANSWERS)
+        """Path -> status and answer, for what is neither a pull nor a list of images."""
         self._tls = tls
 
     def __enter__(self) -> Self:
@@ -93,7 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
             name = parse_qs(url.query).get("filters", [""])[0]
             self._answer(200, [{"Id": image} for image in self.engine.present if json.dumps(image) in name])
         else:
-            self._answer(*_ANSWERS.get(path, (404, {"message": f"no such path: {path}"})))
+            self._answer(*self.engine.answers.get(path, (404, {"message": f"no such path: {path}"})))
 
     do_POST = do_GET
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from docker.api.client import APIClient
 
+from tests.stand.certificates import Authority
 from tests.stand.install import find_program
 from tests.stand.process import Process
 
@@ -24,14 +25,23 @@ if TYPE_CHECKING:
 START_SECONDS = 60
 
 
+# A socket that listens already is handed over as systemd does it, as number 3 and to this process (sd_listen_fds(3)).
+_HAND_OVER = 'LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" "$@" 3<&0 </dev/null'
+
+
 class Engine:
-    """An engine with its own socket, data and network, in the stand's namespaces."""
+    """An engine with its own socket, data and network, in the stand's namespaces.
+
+    From start to start it also listens on a port of 127.0.0.1, outside of them, where it asks for a client certificate
+    of its authority (Docker documentation, "Protect the Docker daemon socket").
+    """
 
     def __init__(self, directory: Path, namespaces: Namespaces) -> None:
         self._directory = directory / "engine"
         self._cgroup = directory.name
         self._namespaces = namespaces
         self.url = f"unix://{self._directory}/docker.sock"
+        self.authority = Authority(self._directory)
 
     def __enter__(self) -> Self:
         """Start the engine and wait until it answers."""
@@ -53,10 +63,13 @@ class Engine:
 
     def start(self) -> None:
         """Start the engine, for the first time or after :meth:`kill`, and wait until it answers."""
-        with (self._directory / "log").open("ab") as log:
+        with (self._directory / "log").open("ab") as log, socket.create_server(("127.0.0.1", 0)) as listening:
+            self.remote_url = f"tcp://127.0.0.1:{listening.getsockname()[1]}"
+            dockerd = [find_program("dockerd"), *self._options()]
             self._process = Process(
-                self._namespaces.command(find_program("dockerd"), *self._options()),
+                self._namespaces.command("sh", "-c", _HAND_OVER, *dockerd),
                 env={"PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"},
+                stdin=listening,
                 stdout=log,
                 stderr=log,
             )
@@ -97,11 +110,19 @@ class Engine:
             self.client.remove_image(image, force=True)
 
     def _options(self) -> list[str]:
+        authority = self._directory / "authority.pem"
+        authority.write_text(self.authority.certificate)
+        certificate = self.authority.issue_file("127.0.0.1")
         return [
             f"--data-root={self._directory}/data",
             f"--exec-root={self._directory}/exec",
             f"--pidfile={self._directory}/pid",
             f"--host={self.url}",
+            "--host=fd://",
+            "--tlsverify",
+            f"--tlscacert={authority}",
+            f"--tlscert={certificate}",
+            f"--tlskey={certificate}",
             f"--cgroup-parent=/{self._cgroup}",
             "--iptables=false",
             "--ip6tables=false",

@@ -10,7 +10,8 @@ class Process(subprocess.Popen[bytes]):
     """A process that is ended with this one, even if this one is killed."""
 
     def __init__(self, command: list[str], **options: Any) -> None:
-        super().__init__(["setpriv", "--pdeathsig=TERM", *command], stdin=subprocess.DEVNULL, **options)
+        options.setdefault("stdin", subprocess.DEVNULL)
+        super().__init__(["setpriv", "--pdeathsig=TERM", *command], **options)
 
     def stop(self, seconds: float = 20) -> None:
         """Ask the process to end, and end it if it has not within *seconds*."""

@@ -71,8 +71,13 @@ def test_fan_out(registries: Stand, example_dags: AirflowHome) -> None:
 
 
 def test_every_example_is_run() -> None:
-    """No DAG file is left out above."""
-    assert {path.stem for path in (ROOT / "dags").glob("*.py")} == {"quickstart", "cross_account", "fan_out"}
+    """No DAG file is left out, above or in a file of its own."""
+    assert {path.stem for path in (ROOT / "dags").glob("*.py")} == {
+        "quickstart",
+        "cross_account",
+        "fan_out",
+        "remote_engine",  # test_remote_engine.py
+    }
 
 
 @pytest.mark.parametrize("number", range(len(BLOCKS)))

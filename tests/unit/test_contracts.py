@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
-from airflow.providers.common.compat.sdk import Connection
+from airflow.providers.common.compat.sdk import AirflowException, Connection
 from airflow.providers.docker.hooks.docker import DockerHook
 from airflow.providers.docker.operators.docker import DockerOperator
 from botocore.config import Config
 from docker.api.client import APIClient
 from docker.auth import AuthConfig, convert_to_hostname
-from docker.errors import APIError
+from docker.errors import APIError, DockerException
 from docker.types.services import ContainerSpec, TaskTemplate
 
 from tests.stand.hosts import ACCOUNT, REGION
@@ -169,6 +169,29 @@ def test_connection_names_its_registry_as_we_read_it(engine: RecordingEngine, mo
     (login,) = [asked.body["serveraddress"] for asked in engine.asked if asked.path == "/auth"]
     assert login == "h.example:5000", "DockerHook puts the registry's name together in another way than we do."
     assert convert_to_hostname("https://h.example:5000/v2") == "h.example:5000"
+
+
+def test_hook_logs_why_it_cannot_connect() -> None:
+    """DockerHook gives docker-py's error to ``self.log.error``, once for each URL, and to nobody else."""
+
+    class Log:
+        def __init__(self) -> None:
+            self.given: list[tuple[Any, ...]] = []
+
+        def error(self, *args: Any) -> None:
+            self.given.append(args)
+
+    class Hook(DockerHook):
+        log: Any = Log()
+
+    hook = Hook(None, base_url=["tcp://127.0.0.1:1", "tcp://127.0.0.1:2"])
+    with pytest.raises(AirflowException) as caught:
+        _ = hook.api_client
+    assert caught.value.__cause__ is None, "DockerHook's error has a cause now: no need to read its log any more."
+    errors = [[arg for arg in args if isinstance(arg, DockerException)] for args in hook.log.given]
+    assert list(map(len, errors)) == [1, 1], (
+        "DockerHook no longer logs docker-py's error for each URL: ours knows none."
+    )
 
 
 # docker-py

@@ -130,7 +130,7 @@ def test_adopt(engine: RecordingEngine) -> None:
     """A hook that is adopted reaches the same engine in the same way as before."""
     hook = DockerHook(None, engine.url, "1.41", timeout=7)
     identity = EcrDockerHook(base_url=engine.url).identity
-    ours = EcrDockerHook.adopt(hook, identity)
+    ours = EcrDockerHook.adopt(hook, identity, engine_urls=engine.url)
     assert isinstance(ours, EcrDockerHook)
     assert ours.get_conn().timeout == 7
     assert ours.client_created

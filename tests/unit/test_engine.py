@@ -1,0 +1,180 @@
+"""The sentence for each way in which an engine cannot be connected to."""
+
+from __future__ import annotations
+
+import re
+import socket
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowException, Connection
+from docker.errors import APIError
+
+from ecr_docker_operator import EcrDockerHook, EcrDockerOperator, EcrEngineError, EcrError
+from tests.stand.certificates import Authority
+from tests.stand.hosts import ACCOUNT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.recording_engine import RecordingEngine
+
+IMAGE = f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/app:1"
+DOWN = "tcp://127.0.0.1:1"
+REFUSED = (
+    f"{DOWN}: not connected to the Docker engine. Connection refused. "
+    "Start the engine there, or name in docker_url where it is."
+)
+# With a version, DockerHook does not ask for one first, and meets another exception.
+VERSIONS = pytest.mark.parametrize("api_version", [None, "1.41"])
+
+
+def failure(docker_url: str | list[str], **parameters: Any) -> str:
+    """Return what a task says that cannot connect to an engine."""
+    with pytest.raises(EcrEngineError) as caught:
+        EcrDockerOperator(task_id="task", image=IMAGE, docker_url=docker_url, **parameters).execute({})
+    return str(caught.value)
+
+
+@VERSIONS
+def test_no_socket(api_version: str | None, tmp_path: Path) -> None:
+    """Where there is no socket, no engine runs."""
+    url = f"unix://{tmp_path}/docker.sock"
+    assert failure(url, api_version=api_version) == (
+        f"{url}: not connected to the Docker engine. No such file or directory. "
+        "Start the engine there, or name in docker_url where it is."
+    )
+
+
+@VERSIONS
+def test_connection_refused(api_version: str | None) -> None:
+    """Where nobody listens, no engine runs."""
+    assert failure(DOWN, api_version=api_version) == REFUSED
+
+
+@VERSIONS
+def test_no_such_host(api_version: str | None) -> None:
+    """A host whose name nobody knows; what the system says to that depends on its resolver."""
+    url = "tcp://engine.invalid:2375"
+    answer = "(Name or service not known|Temporary failure in name resolution|No address associated with hostname)"
+    expected = (
+        rf"{re.escape(url)}: not connected to the Docker engine\. {answer}\. "
+        r"Check the host's name in docker_url, and the worker's DNS\."
+    )
+    assert re.fullmatch(expected, failure(url, api_version=api_version))
+
+
+@VERSIONS
+def test_no_answer(api_version: str | None) -> None:
+    """An engine that takes connections, and says nothing, is waited for as long as ``timeout`` says."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        assert failure(url, api_version=api_version, timeout=1) == (
+            f"{url}: not connected to the Docker engine. timed out. "
+            "Check that the worker may reach that host and port, for instance in its security groups."
+        )
+
+
+@VERSIONS
+def test_engine_refuses(api_version: str | None, engine: RecordingEngine) -> None:
+    """What an engine, or a proxy before it, answers to the first question is passed on."""
+    for path in ("/version", "/_ping"):
+        engine.answers[path] = (503, {"message": "try the other one"})
+    assert failure(engine.url, api_version=api_version) == (
+        f"{engine.url}: not connected to the Docker engine. try the other one."
+    )
+
+
+def test_no_tls_at_that_port(engine: RecordingEngine, tmp_path: Path) -> None:
+    """An engine that is spoken to over TLS, and does not speak it."""
+    expected = (
+        rf"{engine.url}: not connected to the Docker engine\. (wrong version number|record layer failure)\. "
+        r"That port does not speak TLS: correct it, or leave tls_ca_cert, tls_client_cert and tls_client_key away\."
+    )
+    assert re.fullmatch(expected, failure(engine.url, **files(Authority(tmp_path), tmp_path)))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "sslv3 alert bad certificate",
+        "ssl/tls alert bad certificate",
+        "tlsv13 alert certificate required",
+        "tlsv1 alert unknown ca",
+        "sslv3 alert certificate expired",
+    ],
+)
+def test_words_for_a_refused_certificate(answer: str) -> None:
+    """Go and OpenSSL have, version by version, other words for a client certificate that the engine refuses."""
+    assert str(EcrEngineError.not_connected({DOWN: answer})) == (
+        f"{DOWN}: not connected to the Docker engine. {answer}. "
+        "The engine did not accept the worker's certificate, or got none: name one in tls_client_cert, and its key in "
+        "tls_client_key, that is valid today and signed by an authority of the engine's tlscacert."
+    )
+
+
+def test_second_engine(engine: RecordingEngine, logged: Callable[[str], int]) -> None:
+    """If the first engine is down, the second is used, and DockerHook's log says why."""
+    hook = EcrDockerHook(base_url=[DOWN, engine.url])
+    hook.get_conn()
+    assert [asked.path for asked in engine.asked] == ["/version", "/_ping"]
+    assert logged(f"Failed to establish connection to Docker host {DOWN}") == 1
+
+
+def test_every_engine_down() -> None:
+    """If all are down, each one's reason is told, and docker-py's last error is the cause."""
+    with pytest.raises(EcrEngineError) as caught:
+        EcrDockerHook(base_url=[DOWN, "tcp://127.0.0.1:2"]).get_conn()
+    assert str(caught.value) == f"{REFUSED} {REFUSED.replace(DOWN, 'tcp://127.0.0.1:2')}"
+    assert "Connection refused" in str(caught.value.__cause__)
+
+
+def test_second_engine_that_dockerhook_does_not_try(engine: RecordingEngine) -> None:
+    """With ``api_version``, DockerHook gives up after the first engine; the sentence says so."""
+    assert failure([DOWN, engine.url], api_version="1.41") == (
+        f"{REFUSED} The next URL of docker_url is tried only if api_version is left away."
+    )
+    assert engine.asked == []
+
+
+def test_connection_after_a_failure(engine: RecordingEngine) -> None:
+    """A hook that could not connect can do so later."""
+    urls = [DOWN]
+    hook = EcrDockerHook(base_url=urls)
+    with pytest.raises(EcrEngineError):
+        hook.get_conn()
+    urls[0] = engine.url
+    hook.get_conn()
+    assert [asked.path for asked in engine.asked] == ["/version", "/_ping"]
+
+
+@pytest.mark.parametrize(
+    ("connection", "error"),
+    [
+        ({"host": "registry.example.com", "login": "user"}, APIError),
+        ({"login": "user"}, AirflowException),
+    ],
+    ids=["refused", "no-host"],
+)
+def test_login_elsewhere(
+    connection: dict[str, Any], error: type[Exception], engine: RecordingEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What goes wrong with a login for another registry is not about the engine, and stays as it was."""
+    engine.answers["/auth"] = (401, {"message": "unauthorized"})
+    stored = Connection(conn_id="x", conn_type="docker", password="yesterday", **connection)
+    monkeypatch.setenv("AIRFLOW_CONN_REGISTRY", stored.get_uri())
+    with pytest.raises(error) as caught:
+        EcrDockerHook("registry", base_url=engine.url).get_conn()
+    assert not isinstance(caught.value, EcrError)
+
+
+def files(authority: Authority, directory: Path) -> dict[str, str]:
+    """Return the operator's parameters for TLS with a certificate of *authority*."""
+    (directory / "ca.pem").write_text(authority.certificate)
+    certificate = str(authority.issue_file("worker"))
+    return {
+        "tls_ca_cert": str(directory / "ca.pem"),
+        "tls_client_cert": certificate,
+        "tls_client_key": certificate,
+    }
