@@ -5,6 +5,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ecr_docker_operator.decorator import ecr_docker_task
     from ecr_docker_operator.errors import (
         EcrEngineError,
         EcrError,
@@ -15,20 +16,28 @@ if TYPE_CHECKING:
     )
     from ecr_docker_operator.hook import EcrDockerHook
     from ecr_docker_operator.operator import EcrDockerOperator
+    from ecr_docker_operator.swarm import EcrDockerSwarmOperator
 
 __all__ = [
     "EcrDockerHook",
     "EcrDockerOperator",
+    "EcrDockerSwarmOperator",
     "EcrEngineError",
     "EcrError",
     "EcrInputError",
     "EcrPullError",
     "EcrTokenError",
     "EcrUpstreamError",
+    "ecr_docker_task",
 ]
 
 # Loaded when first asked for: every Airflow process reads this package's provider info, and few use its operator.
-_HOMES = {"EcrDockerHook": "hook", "EcrDockerOperator": "operator"}
+_HOMES = {
+    "EcrDockerHook": "hook",
+    "EcrDockerOperator": "operator",
+    "EcrDockerSwarmOperator": "swarm",
+    "ecr_docker_task": "decorator",
+}
 
 
 if TYPE_CHECKING:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +16,14 @@ from ecr_docker_operator.errors import EcrTokenError, EcrUpstreamError
 from ecr_docker_operator.registry import EcrRegistry
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ecr_docker_operator.credentials import AwsIdentity
 
 log = logging.getLogger(__name__)
+
+# Whose login for which host, while one is held; each thread has its own.
+_held: ContextVar[tuple[EcrAuthConfig, str, dict[str, str] | None] | None] = ContextVar("_held", default=None)
 
 
 class EcrAuthConfig(AuthConfig):
@@ -56,11 +63,26 @@ class EcrAuthConfig(AuthConfig):
             return self.alias
         return EcrRegistry.parse(host)
 
+    @contextmanager
+    def one_login(self, host: str) -> Iterator[None]:
+        """Ask for the login for *host*, answer with it alone to the requests made inside, and forget it.
+
+        :raises EcrTokenError: if AWS gives no token for a private registry.
+        """
+        before = _held.set((self, host, self.resolve_authconfig(host)))
+        try:
+            yield
+        finally:
+            _held.reset(before)
+
     def resolve_authconfig(self, registry: str | None = None) -> dict[str, str] | None:
         """Return the login for the host *registry*; ``None`` is an anonymous request.
 
         :raises EcrTokenError: if AWS gives no token for a private registry.
         """
+        held = _held.get()
+        if held and held[0] is self and held[1] == registry:
+            return held[2]
         ecr = self.registry(registry)
         if ecr is None:
             if super().is_empty:
@@ -94,4 +116,13 @@ def install(client: APIClient, identity: AwsIdentity, alias: EcrRegistry | None)
         credstore_env=getattr(client, "credstore_env", None),
     )
     client._auth_configs = logins  # noqa: SLF001 - guarded above, and by a contract test
+    load = client.reload_config
+
+    def reload_config(*args: Any, **kwargs: Any) -> None:
+        load(*args, **kwargs)  # type: ignore[no-untyped-call] # which puts the worker's logins in the place of ours
+        logins.clear()
+        logins.update(client._auth_configs)  # noqa: SLF001
+        client._auth_configs = logins  # noqa: SLF001
+
+    client.reload_config = reload_config  # type: ignore[method-assign]
     return logins

@@ -16,6 +16,7 @@ from ecr_docker_operator.errors import EcrInputError
 from ecr_docker_operator.image import check
 from ecr_docker_operator.pull import EcrPull
 from ecr_docker_operator.registry import EcrRegistry
+from ecr_docker_operator.service import EcrService
 
 if TYPE_CHECKING:
     from docker.api.client import APIClient
@@ -125,6 +126,7 @@ class EcrDockerHook(DockerHook):
         logins = auth.install(client, self.identity, self.registry)
         client.send = EcrSend(client.send, attempts.url)  # type: ignore[method-assign]
         client.pull = EcrPull(client.pull, logins, attempts.url)  # type: ignore[method-assign]
+        client.create_service = EcrService(client, logins)
         if self.registry:
             client.wait = EcrWait(client)
         return client

@@ -84,10 +84,15 @@ def running_stand() -> Iterator[Stand]:
 @pytest.fixture
 def stand(running_stand: Stand, monkeypatch: pytest.MonkeyPatch) -> Stand:
     """Provide the stand with nothing recorded yet; the environment leads to it."""
-    running_stand.aws.reset()
-    running_stand.registry.reset()
-    for image in running_stand.engine.images():
-        running_stand.engine.forget(image)
-    for name, value in running_stand.environment.items():
+    return prepare(running_stand, monkeypatch)
+
+
+def prepare(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> Stand:
+    """Let *stand* forget what was, and the environment lead to it."""
+    stand.aws.reset()
+    stand.registry.reset()
+    for image in stand.engine.images():
+        stand.engine.forget(image)
+    for name, value in stand.environment.items():
         monkeypatch.setenv(name, value)
-    return running_stand
+    return stand

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -21,6 +21,7 @@ from tests.stand.namespaces import Namespaces
 from tests.stand.registry import Registry
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
     from tests.stand.images import Image
@@ -72,6 +73,15 @@ class Stand:
         self.registry.push(account, region, repository, tag, image)
         self.registry.serve(host, account, region)
         return f"{host}/{repository}:{tag}"
+
+    @contextmanager
+    def second_engine(self) -> Iterator[Engine]:
+        """Start another engine in a network of its own, as on another machine, that reaches the same registries."""
+        with ExitStack() as parts:
+            directory = Path(tempfile.mkdtemp(prefix=f"{self.directory.name}-"))
+            parts.callback(shutil.rmtree, directory)
+            namespaces = parts.enter_context(Namespaces(directory, beside=self.namespaces))
+            yield parts.enter_context(Engine(directory, namespaces))
 
     @property
     def environment(self) -> dict[str, str]:

@@ -14,6 +14,7 @@ PARTS = {
     "busybox": "busybox-static",
     "unshare": "util-linux",
     "mount": "mount",
+    "ip": "iproute2",
 }
 
 

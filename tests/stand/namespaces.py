@@ -1,4 +1,4 @@
-"""A mount and a network namespace, in which the engine sees the stand's host names and certificates."""
+"""A mount and a network namespace, in which an engine sees the stand's host names and certificates."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import socket
 import struct
 import subprocess
 import threading
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -25,20 +26,31 @@ T = TypeVar("T")
 _CLONE_NEWNET = 0x40000000
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _SIOCSIFADDR, _IFF_UP = 0x8913, 0x8914, 0x8916, 0x1
 
-# Of a range for documentation (RFC 5737). Not of 127.0.0.0/8, where the engine would not insist on TLS.
+# Of ranges for documentation (RFC 5737). Not of 127.0.0.0/8, where the engine would not insist on TLS.
 ADDRESS = "198.51.100.1"
+FIRST_NODE, SECOND_NODE = "192.0.2.1", "192.0.2.2"
+"""The two ends of the cable between two networks."""
 
 
 class Namespaces:
-    """Namespaces that live as long as the ``with`` block, held by one sleeping process."""
+    """Namespaces that live as long as the ``with`` block, held by one sleeping process.
 
-    def __init__(self, directory: Path) -> None:
+    :param beside: those of the stand, which a cable is to lead to; default: these are the stand's.
+    """
+
+    def __init__(self, directory: Path, *, beside: Namespaces | None = None) -> None:
         self._hosts = directory / "hosts"
         self._docker = directory / "etc-docker"
+        self.certificates = self._docker / "certs.d"
+        """Folder with what the engine trusts."""
+        self._beside = beside
 
     def __enter__(self) -> Self:
         """Make both namespaces, with the stand's ``/etc/hosts`` and ``/etc/docker`` in them."""
         self._docker.mkdir()
+        if self._beside:
+            # The folder itself cannot be shared, because an engine keeps its own key there, too.
+            self.certificates.symlink_to(self._beside.certificates)
         self._hosts.write_text("".join(f"{ADDRESS} {name}\n" for name in ALL_HOSTS) + "127.0.0.1 localhost\n")
         script = 'mount --bind "$0" /etc/hosts && mount --bind "$1" /etc/docker && echo ready && exec sleep infinity'
         self._holder = Process(
@@ -49,7 +61,9 @@ class Namespaces:
             self._holder.stop()
             msg = "The stand could not make its namespaces; in a container, it has to be a privileged one."
             raise StandUnavailableError(msg)
-        self.inside(_set_up_network)
+        self.inside(partial(_set_up_loopback, None if self._beside else ADDRESS))
+        if self._beside:
+            self._connect(self._beside)
         return self
 
     def __exit__(
@@ -78,17 +92,30 @@ class Namespaces:
         thread.join()
         return results[0]
 
+    def _connect(self, first: Namespaces) -> None:
+        cable, peer = "cable", str(self._holder.pid)
+        for namespaces, command in (
+            (first, f"link add {cable} type veth peer name {cable} netns {peer}"),
+            (first, f"address add {FIRST_NODE}/24 dev {cable}"),
+            (first, f"link set {cable} up"),
+            (self, f"address add {SECOND_NODE}/24 dev {cable}"),
+            (self, f"link set {cable} up"),
+            (self, f"route add {ADDRESS} via {FIRST_NODE}"),
+        ):
+            subprocess.run(namespaces.command(find_program("ip"), *command.split()), check=True)
+
     def trust(self, host: str, certificate: str) -> None:
         """Let the engine trust *host*, perhaps with a port, by the certificate of its authority."""
-        folder = self._docker / "certs.d" / host
+        folder = self.certificates / host
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "ca.crt").write_text(certificate)
 
 
-def _set_up_network() -> None:
+def _set_up_loopback(address: str | None) -> None:
     name = struct.Struct("16s24x")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         flags = struct.unpack("16xH22x", fcntl.ioctl(any_socket, _SIOCGIFFLAGS, name.pack(b"lo")))[0]
         fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sH22x", b"lo", flags | _IFF_UP))
-        address = struct.pack("HH4s8x", socket.AF_INET, 0, socket.inet_aton(ADDRESS))
-        fcntl.ioctl(any_socket, _SIOCSIFADDR, struct.pack("16s16s8x", b"lo:0", address))
+        if address:
+            packed = struct.pack("HH4s8x", socket.AF_INET, 0, socket.inet_aton(address))
+            fcntl.ioctl(any_socket, _SIOCSIFADDR, struct.pack("16s16s8x", b"lo:0", packed))

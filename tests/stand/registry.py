@@ -55,6 +55,8 @@ class Request:
     login: str | None
     """User name and password as they were sent; ``None`` for an anonymous request."""
     status: int
+    client: str
+    """Address that it came from."""
 
 
 @dataclass(frozen=True)
@@ -203,7 +205,9 @@ class _Handler(BaseHTTPRequestHandler):
         host = self.headers.get("Host", "").lower()
         login, token = self._login()
         answer = self._answer(host, login, token)
-        self.registry.requests.append(Request(host, self.command, self.path, token, login, answer.status))
+        self.registry.requests.append(
+            Request(host, self.command, self.path, token, login, answer.status, self.client_address[0])
+        )
         self.send_response(answer.status)
         for name, value in answer.headers:
             self.send_header(name, value)

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.airflow_home import AirflowHome
+from tests.conftest import prepare
+from tests.stand import Stand
+from tests.stand.swarm import swarm
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.stand.engine import Engine
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,3 +30,21 @@ def example_dags(tmp_path_factory: pytest.TempPathFactory) -> AirflowHome:
 def test_dags(tmp_path_factory: pytest.TempPathFactory) -> AirflowHome:
     """Provide Airflow with the DAGs of ``tests/system/dags/``."""
     return AirflowHome(tmp_path_factory.mktemp("airflow"), Path(__file__).parent / "dags")
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[tuple[Stand, Engine]]:
+    """Start a stand whose engine manages a Swarm, and the engine of a worker node in it."""
+    with Stand() as stand, stand.second_engine() as worker, swarm(stand.engine, worker):
+        yield stand, worker
+
+
+@pytest.fixture
+def swarm_stand(nodes: tuple[Stand, Engine], monkeypatch: pytest.MonkeyPatch) -> Stand:
+    """Provide that stand with nothing recorded yet, and no service; the environment leads to it."""
+    stand, worker = nodes
+    for service in stand.engine.client.services():
+        stand.engine.client.remove_service(service["ID"])
+    for image in worker.images():
+        worker.forget(image)
+    return prepare(stand, monkeypatch)

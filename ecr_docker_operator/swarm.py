@@ -1,0 +1,67 @@
+"""DockerSwarmOperator whose images come from Amazon ECR."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.docker.operators.docker_swarm import DockerSwarmOperator
+
+from ecr_docker_operator.operator import EcrDockerOperator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+
+class EcrDockerSwarmOperator(EcrDockerOperator, DockerSwarmOperator):
+    """
+    Execute a command as an ephemeral Docker Swarm service whose image is in Amazon ECR.
+
+    A drop-in for DockerSwarmOperator. AWS is asked for one authorization token. With it, the engine first asks
+    the registry for the image, so that a task whose image cannot be had fails at once and says why; then
+    the service is created with it, and the node on which it is placed pulls with it. Swarm keeps it with the
+    service, encrypted (Docker documentation, "Manage swarm security"), until the service is removed. Images of
+    other registries are DockerSwarmOperator's.
+
+    Unlike there, ``private_environment`` and ``env_file`` reach the container, and ``tty=True`` can be used
+    together with ``enable_logging``.
+
+    All parameters are EcrDockerOperator's and DockerSwarmOperator's.
+
+    :raises EcrInputError: as EcrDockerOperator does.
+    :raises EcrTokenError: when the task runs, if AWS gives no token.
+    :raises EcrPullError: when the task runs, if the registry does not give out the image.
+    :raises EcrUpstreamError: when the task runs, if docker-py keeps its logins elsewhere.
+    """
+
+    template_fields: Sequence[str] = tuple(
+        dict.fromkeys((*DockerSwarmOperator.template_fields, *EcrDockerOperator.template_fields))
+    )
+
+    def _run_service(self) -> Any:
+        environment = self.environment
+        # Only for the service: Airflow shows the operator's own.
+        self.environment = {**self._env_file_variables(), **environment, **self._private_environment}
+        if self.tty:
+            self.cli.service_logs = _by_lines(self.cli.service_logs)
+        try:
+            return super()._run_service()
+        finally:
+            self.environment = environment
+
+    def _env_file_variables(self) -> dict[str, str | None]:
+        return self.unpack_environment_variables(self.env_file) if self.env_file is not None else {}
+
+
+def _by_lines(service_logs: Callable[..., Iterable[bytes]]) -> Callable[..., Iterator[bytes]]:
+    # docker-py hands out a terminal's output byte by byte, and DockerSwarmOperator takes each item for a line.
+    def whole_lines(*args: Any, **kwargs: Any) -> Iterator[bytes]:
+        line = b""
+        for item in service_logs(*args, **kwargs):
+            line += item
+            if len(item) > 1 or item == b"\n":
+                yield line.rstrip(b"\r\n")
+                line = b""
+        if line:
+            yield line
+
+    return whole_lines
