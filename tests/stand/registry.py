@@ -198,7 +198,11 @@ class _Handler(BaseHTTPRequestHandler):
         host = self.headers.get("Host", "").lower()
         login, token = self._login()
         answer = self._answer(host, login, token)
-        self.registry.requests.append(Request(host, self.command, self.path, token, login, answer.status))
+        self.registry.requests.append(
+            Request(
+                host, self.command, self.path, token, login, answer.status, authorized="Authorization" in self.headers
+            )
+        )
         self.send_response(answer.status)
         for name, value in answer.headers:
             self.send_header(name, value)
