@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import traceback
+from contextlib import contextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,8 @@ from ecr_docker_operator.errors import EcrTokenError, EcrUpstreamError
 from ecr_docker_operator.registry import EcrRegistry
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ecr_docker_operator.credentials import AwsIdentity
 
 log = logging.getLogger(__name__)
@@ -95,3 +99,24 @@ def install(client: APIClient, identity: AwsIdentity, alias: EcrRegistry | None)
     )
     client._auth_configs = logins  # noqa: SLF001 - guarded above, and by a contract test
     return logins
+
+
+@contextmanager
+def left_behind() -> Iterator[None]:
+    """Let no error that leaves the block take a login along, neither in its frames' variables nor in its request."""
+    try:
+        yield
+    except BaseException as error:
+        _strip(error)
+        raise
+
+
+def _strip(error: BaseException | None) -> None:
+    # Reporters of errors send the variables of all frames, and whoever pickles an error of requests', its request.
+    while error:
+        traceback.clear_frames(error.__traceback__)
+        for holder in (error, getattr(error, "response", None)):
+            request = getattr(holder, "request", None)
+            if request is not None:
+                request.headers.pop("X-Registry-Auth", None)
+        error = error.__cause__ or error.__context__

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from docker.errors import APIError
 
+from ecr_docker_operator.auth import left_behind
 from ecr_docker_operator.errors import EcrPullError, EcrTokenError
 from ecr_docker_operator.image import split_image
 from ecr_docker_operator.method import ClientMethod
@@ -63,7 +64,7 @@ class _Pull:
     def answer(self) -> Any:
         """Return docker-py's answer, once it is free of errors; a stream, while it is."""
         try:
-            with explained(self._image, self._registry, self._logins):
+            with left_behind(), explained(self._image, self._registry, self._logins):
                 answer = self._pull()
                 if isinstance(answer, str):
                     for line in answer.splitlines():

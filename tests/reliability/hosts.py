@@ -1,7 +1,7 @@
 """Host names by the hundred thousand: Amazon ECR's own and such as nearly are, and which of them are which.
 
-The latter by a second grammar, which shares nothing with the package's: it takes names apart at their dots, and compares
-the parts with botocore's own list of partitions.
+The latter by a second grammar, which shares nothing with the package's: it takes names apart at their dots, and
+compares the parts with botocore's own list of partitions.
 """
 
 from __future__ import annotations

@@ -46,7 +46,9 @@ def test_another_registry(kind: str, stand: Stand) -> None:
     image = stand.push("moved")
     stand.push("elsewhere", host=ELSEWHERE)
     elsewhere = f"/v2/elsewhere/{kind}/1"
-    stand.registry.faults[f"/v2/moved/{kind}/"] = Answer(307, headers=(("Location", f"https://{ELSEWHERE}{elsewhere}"),))
+    stand.registry.faults[f"/v2/moved/{kind}/"] = Answer(
+        307, headers=(("Location", f"https://{ELSEWHERE}{elsewhere}"),)
+    )
     with pytest.raises(EcrPullError):
         pull(image)
     reached = requests_to(stand, ELSEWHERE)

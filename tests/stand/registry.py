@@ -53,6 +53,8 @@ class Request:
     login: str | None
     """User name and password as they were sent; ``None`` for an anonymous request."""
     status: int
+    authorized: bool
+    """Whether it carried an ``Authorization`` of any scheme."""
 
 
 @dataclass(frozen=True)
