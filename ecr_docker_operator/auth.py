@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib.metadata import version
@@ -126,3 +127,24 @@ def install(client: APIClient, identity: AwsIdentity, alias: EcrRegistry | None)
 
     client.reload_config = reload_config  # type: ignore[method-assign]
     return logins
+
+
+@contextmanager
+def left_behind() -> Iterator[None]:
+    """Let no error that leaves the block take a login along, neither in its frames' variables nor in its request."""
+    try:
+        yield
+    except BaseException as error:
+        _strip(error)
+        raise
+
+
+def _strip(error: BaseException | None) -> None:
+    # Reporters of errors send the variables of all frames, and whoever pickles an error of requests', its request.
+    while error:
+        traceback.clear_frames(error.__traceback__)
+        for holder in (error, getattr(error, "response", None)):
+            request = getattr(holder, "request", None)
+            if request is not None:
+                request.headers.pop("X-Registry-Auth", None)
+        error = error.__cause__ or error.__context__

@@ -8,7 +8,7 @@ import logging
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from docker.auth import encode_header
 
@@ -90,6 +90,10 @@ class EcrCredentials:
         mask_secret(self.password)
         mask_secret(encode_header(self.auth_config).decode())
 
+    def __reduce__(self) -> NoReturn:
+        msg = "EcrCredentials are not to be pickled: they hold a token, which is kept nowhere."
+        raise TypeError(msg)
+
     @property
     def auth_config(self) -> dict[str, str]:
         """The login as the ``X-Registry-Auth`` header carries it (Docker Engine API, "Authentication")."""
@@ -108,6 +112,14 @@ def fetch_credentials(registry: EcrRegistry, identity: AwsIdentity) -> EcrCreden
 
     :raises EcrTokenError: if AWS gives none; the message names the registry, the identity and a next step.
     """
+    login = _decode(_ask(registry, identity))
+    if login is None:
+        # Not where it failed: an error takes along what its functions know, and that is pieces of a token.
+        raise EcrTokenError.unreadable(registry, identity)
+    return EcrCredentials(registry.host, *login)
+
+
+def _ask(registry: EcrRegistry, identity: AwsIdentity) -> str:
     try:
         with _quiet_parser():
             answer = identity.client(registry).get_authorization_token()
@@ -116,21 +128,18 @@ def fetch_credentials(registry: EcrRegistry, identity: AwsIdentity) -> EcrCreden
     data = answer.get("authorizationData") or {}
     if isinstance(data, list):  # a list from ECR, a single object from ECR Public
         data = data[0]
-    return _decode(registry, identity, data.get("authorizationToken") or "")
+    return data.get("authorizationToken") or ""
 
 
-def _decode(registry: EcrRegistry, identity: AwsIdentity, token: str) -> EcrCredentials:
+def _decode(token: str) -> tuple[str, str] | None:
     if token:
         mask_secret(token)
     try:
         login = base64.b64decode(token, validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):
-        login = ""
+        return None
     username, _, password = login.partition(":")
-    if not (username and password):
-        # Outside of the "except": what failed to decode carries pieces of the token.
-        raise EcrTokenError.unreadable(registry, identity)
-    return EcrCredentials(registry.host, username, password)
+    return (username, password) if username and password else None
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from docker.errors import APIError
 
+from ecr_docker_operator.auth import left_behind
 from ecr_docker_operator.engine import not_lost
 from ecr_docker_operator.errors import EcrEngineError, EcrPullError, EcrTokenError
 from ecr_docker_operator.image import split_image
@@ -71,7 +72,7 @@ class _Pull:
     def answer(self) -> Any:
         """Return docker-py's answer, once it is free of errors; a stream, while it is."""
         try:
-            with explained(self._image, self._registry, self._logins):
+            with left_behind(), explained(self._image, self._registry, self._logins):
                 answer = self._pull()
                 if isinstance(answer, str):
                     for line in answer.splitlines():
@@ -98,7 +99,7 @@ class _Pull:
             yield from self.answer()
 
     def _connected(self, items: Iterator[Any]) -> Iterator[Any]:
-        with explained(self._image, self._registry, self._logins), not_lost(self._engine_url):
+        with left_behind(), explained(self._image, self._registry, self._logins), not_lost(self._engine_url):
             yield from items
 
     def _check(self, item: Any) -> None:

@@ -22,6 +22,7 @@ os.environ.update(
         "AWS_SHARED_CREDENTIALS_FILE": f"{_HOME}/no-aws-credentials",
         "AWS_EC2_METADATA_DISABLED": "true",
         "DOCKER_CONFIG": f"{_HOME}/no-docker-config",
+        "HYPOTHESIS_STORAGE_DIRECTORY": f"{_HOME}/hypothesis",
         "NO_PROXY": "127.0.0.1,localhost",
     }
 )

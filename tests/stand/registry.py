@@ -57,6 +57,8 @@ class Request:
     status: int
     client: str
     """Address that it came from."""
+    authorized: bool
+    """Whether it carried an ``Authorization`` of any scheme."""
 
 
 @dataclass(frozen=True)
@@ -206,7 +208,16 @@ class _Handler(BaseHTTPRequestHandler):
         login, token = self._login()
         answer = self._answer(host, login, token)
         self.registry.requests.append(
-            Request(host, self.command, self.path, token, login, answer.status, self.client_address[0])
+            Request(
+                host,
+                self.command,
+                self.path,
+                token,
+                login,
+                answer.status,
+                client=self.client_address[0],
+                authorized="Authorization" in self.headers,
+            )
         )
         self.send_response(answer.status)
         for name, value in answer.headers:

@@ -1,0 +1,112 @@
+"""The places where a token could come to lie, as pieces to look through."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import logging
+import os
+import pickle
+import threading
+import traceback
+from pathlib import Path
+from types import CodeType, FrameType, FunctionType, ModuleType
+from typing import TYPE_CHECKING, Self
+
+from tests.reliability.scan import Piece
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    from docker.api.client import APIClient
+
+SECONDS_BETWEEN_SAMPLES = 0.02
+_NOT_INSIDE = (CodeType, FrameType, FunctionType, ModuleType, logging.Logger, type)
+
+
+def files(place: str, *folders: Path) -> Iterator[Piece]:
+    """Yield every file under *folders*, its path included."""
+    for folder in folders:
+        for root, _, names in os.walk(folder):
+            for name in names:
+                path = Path(root, name)
+                if path.is_file():
+                    with contextlib.suppress(FileNotFoundError):  # it was temporary
+                        yield Piece(place, str(path), bytes(path) + b"\n" + path.read_bytes())
+
+
+def engine(client: APIClient) -> Iterator[Piece]:
+    """Yield what the engine tells of its containers and images."""
+    for container in client.containers(all=True):
+        name = container["Id"]
+        yield Piece("docker inspect, container", name, json.dumps(client.inspect_container(name)).encode())
+        yield Piece("docker logs", name, client.logs(name))
+    for image in client.images(all=True):
+        name = image["Id"]
+        known = (client.inspect_image(name), client.history(name))
+        yield Piece("docker inspect, image", name, json.dumps(known).encode())
+
+
+def thing(name: str, value: object) -> Iterator[Piece]:
+    """Yield the representation of an object, and its pickle if it has one."""
+    yield Piece("repr", name, f"{value!r} {value}".encode())
+    with contextlib.suppress(TypeError, AttributeError, pickle.PicklingError):
+        yield Piece("pickle", name, pickle.dumps(value))
+
+
+def inside(name: str, value: object) -> Iterator[Piece]:
+    """Yield every text that can be reached from an object, code, frames and loggers apart."""
+    seen, ahead = {id(value): value}, [value]
+    while ahead:
+        here = ahead.pop()
+        if isinstance(here, str | bytes | bytearray):
+            yield Piece("inside", name, here.encode(errors="replace") if isinstance(here, str) else bytes(here))
+        for one in gc.get_referents(here):
+            if id(one) not in seen and not isinstance(one, _NOT_INSIDE):
+                seen[id(one)] = one
+                ahead.append(one)
+
+
+def error(name: str, raised: BaseException) -> Iterator[Piece]:
+    """Yield what is known of an error and all those that led to it, with the variables of every frame."""
+    told = traceback.TracebackException.from_exception(raised, capture_locals=True)
+    yield Piece("exception with locals", name, "".join(told.format()).encode())
+    chain: list[BaseException | None] = [raised]
+    while chain:
+        one = chain.pop()
+        if one:
+            yield from (*thing(name, one), *inside(name, one))
+            chain += [one.__cause__, one.__context__]
+
+
+class Processes:
+    """Arguments and environments of every process that runs during the ``with`` block."""
+
+    def __enter__(self) -> Self:
+        """Start to take samples."""
+        self._seen: dict[tuple[str, bytes], str] = {}
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Take no more."""
+        self._ended.set()
+        self._thread.join()
+
+    def pieces(self) -> Iterator[Piece]:
+        """Yield what was seen."""
+        for (kind, content), name in self._seen.items():
+            yield Piece(f"process, {kind}", name, content)
+
+    def _run(self) -> None:
+        while not self._ended.wait(SECONDS_BETWEEN_SAMPLES):
+            for process in Path("/proc").glob("[0-9]*"):
+                for kind in ("cmdline", "environ"):
+                    with contextlib.suppress(OSError):  # it has ended
+                        self._seen.setdefault((kind, (process / kind).read_bytes()), process.name)

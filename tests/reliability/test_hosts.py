@@ -1,0 +1,75 @@
+"""100,000 generated host names: a token is asked for those that are Amazon ECR's, and for no other."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ecr_docker_operator.auth import EcrAuthConfig
+from ecr_docker_operator.credentials import AwsIdentity
+from ecr_docker_operator.registry import EcrRegistry
+from tests.reliability.hosts import NUMBER, PUBLIC, REAL, generate_hosts, read
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.stand.aws import Aws
+
+
+@pytest.fixture(scope="module")
+def hosts() -> set[str]:
+    """Provide real hosts of Amazon ECR and generated ones."""
+    return generate_hosts()
+
+
+def test_a_token_for_amazon_ecr_and_nobody_else(hosts: set[str], aws: Aws) -> None:
+    """Of 100,000 names, those of Amazon ECR are read right, and for all others AWS is not even asked."""
+    logins = EcrAuthConfig({"auths": {"registry.example.com": {}}}, identity=AwsIdentity(None))
+    theirs = 0
+    for host in hosts:
+        expected = read(host)
+        if expected:
+            theirs += 1
+            registry = EcrRegistry.parse(host)
+            assert registry, f"{host!r} is Amazon ECR's"
+            assert registry.host == host
+            assert expected == (registry.region_name, registry.registry_id, registry.fips), host
+        else:
+            assert logins.resolve_authconfig(host) is None, f"{host!r} is not Amazon ECR's"
+    assert aws.calls == []
+    assert NUMBER / 100 < theirs < NUMBER / 2
+
+
+@pytest.mark.parametrize("host", [*PUBLIC, *REAL[len(PUBLIC) :: len(REAL) // 5]])
+def test_real_hosts_get_one(host: str, aws: Aws) -> None:
+    """A host of Amazon ECR gets a token of its region, by one call."""
+    login = EcrAuthConfig({}, identity=AwsIdentity(None)).resolve_authconfig(host)
+    assert login == {"username": "AWS", "password": aws.tokens[0].password, "serveraddress": host}
+    expected = read(host)
+    assert [call.region for call in aws.calls] == [expected.region_name if expected else None]
+
+
+_LOOSE = r"[0-9]{12}\.dkr\.ecr(-fips)?\.[a-z0-9-]+\.amazonaws\.com"
+_DOTS = _LOOSE.replace(r"\.", ".")
+
+
+@pytest.mark.parametrize(
+    "loose",
+    [
+        re.compile(_LOOSE).match,
+        re.compile(rf"{_LOOSE}(:[0-9]+)?$").match,
+        re.compile(rf"^{_LOOSE}$", re.MULTILINE).search,
+        re.compile(_DOTS).fullmatch,
+        re.compile(_LOOSE, re.IGNORECASE).fullmatch,
+        re.compile(_LOOSE.replace("[0-9]", r"\d")).fullmatch,
+        re.compile(_LOOSE.replace("[a-z0-9-]", r"[^.]")).fullmatch,
+        lambda host: re.fullmatch(_LOOSE, host.strip()),
+        lambda host: host.endswith(".amazonaws.com") and ".dkr.ecr." in host,
+    ],
+    ids=["open-end", "newline", "line", "dots", "case", "digits", "region", "blanks", "suffix"],
+)
+def test_names_find_what_is_too_loose(loose: Callable[[str], object], hosts: set[str]) -> None:
+    """Each way in which others' grammars were too loose lets one of these names pass that is nobody's."""
+    assert any(loose(host) and not read(host) for host in hosts)

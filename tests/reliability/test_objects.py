@@ -1,0 +1,107 @@
+"""What the package hands out, and what it raises, shows no token: neither as text, nor pickled, nor in any frame."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ecr_docker_operator import EcrDockerHook, EcrDockerOperator
+from ecr_docker_operator.credentials import AwsIdentity, fetch_credentials
+from ecr_docker_operator.registry import EcrRegistry
+from tests.reliability.places import error, inside, thing
+from tests.reliability.scan import Scanner
+from tests.stand.aws import AwsError
+from tests.stand.hosts import ACCOUNT, OTHER_ACCOUNT, REGION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.reliability.scan import Findings, Piece
+    from tests.stand import Stand
+
+pytestmark = pytest.mark.stand
+
+HOST = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
+
+
+def scan(stand: Stand, pieces: Iterator[Piece]) -> Findings:
+    """Look through *pieces* for everything that AWS issued, and for the worker's own key."""
+    assert stand.aws.tokens
+    return Scanner([stand.worker.secret_key, *(token.password for token in stand.aws.tokens)]).scan(pieces)
+
+
+def test_objects(stand: Stand) -> None:
+    """After a pull, no object that took part in it shows the token, and what can be pickled pickles without it."""
+    operator = EcrDockerOperator(task_id="task", image=stand.push("objects"))
+    operator.execute({})
+    client = operator.hook.api_client
+    registry = EcrRegistry.private(ACCOUNT, REGION)
+    identity = AwsIdentity(None)
+    things = {
+        "operator": operator,
+        "hook": operator.hook,
+        "client": client,
+        "pull": client.pull,
+        "logins": client._auth_configs,  # noqa: SLF001
+        "registry": registry,
+        "identity": identity,
+        "credentials": fetch_credentials(registry, identity),
+    }
+    found = scan(stand, (piece for name, value in things.items() for piece in thing(name, value)))
+    assert found.hits == []
+    assert found.pieces == {"repr": 8, "pickle": 5}
+    # Credentials are what holds a token; they live as long as one request is made.
+    del things["credentials"]
+    found = scan(stand, (piece for name, value in things.items() for piece in inside(name, value)))
+    assert found.hits == []
+
+
+def missing(stand: Stand) -> None:
+    """Pull a tag that is not there."""
+    stand.push("failing")
+    run(f"{HOST}/failing:missing")
+
+
+def refused(stand: Stand) -> None:
+    """Pull what another account does not admit us to."""
+    run(stand.push("theirs", account=OTHER_ACCOUNT))
+
+
+def layer(stand: Stand) -> None:
+    """Pull an image whose layers S3 refuses."""
+    stand.registry.layers = "refused"
+    run(stand.push("layer"))
+
+
+def container(stand: Stand) -> None:
+    """Run a container that fails."""
+    run(stand.push("container"), command="false")
+
+
+def no_token(stand: Stand) -> None:
+    """Be refused the token."""
+    fetch_credentials(EcrRegistry.private(ACCOUNT, REGION), AwsIdentity(None))
+    stand.aws.fault = AwsError(400, "AccessDeniedException", "no")
+    run(stand.push("no-token"))
+
+
+def own_code(stand: Stand) -> None:
+    """Pull in one's own code what is not there."""
+    stand.push("failing")
+    EcrDockerHook(base_url=stand.engine.url).get_conn().pull(f"{HOST}/failing:missing", stream=True)
+
+
+def run(image: str, **parameters: Any) -> None:
+    """Run a task."""
+    EcrDockerOperator(task_id="task", image=image, **parameters).execute({})
+
+
+@pytest.mark.parametrize("fail", [missing, refused, layer, container, no_token, own_code])
+def test_errors(fail: Callable[[Stand], None], stand: Stand) -> None:
+    """No frame between the task and what failed holds the token when the error arrives; nor does any of its causes."""
+    with pytest.raises(Exception, match=r"not pulled|Docker container failed") as caught:
+        fail(stand)
+    found = scan(stand, error(fail.__name__, caught.value))
+    assert found.hits == []
+    assert {"exception with locals", "repr", "pickle"} <= set(found.pieces)
