@@ -1,4 +1,4 @@
-"""Install the stand's parts from Debian, or say what is missing."""
+"""Install parts of the tests from Debian, or say what is missing."""
 
 from __future__ import annotations
 
@@ -6,6 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # program -> the Debian package that has it
 PARTS = {
@@ -16,6 +22,19 @@ PARTS = {
     "mount": "mount",
     "ip": "iproute2",
 }
+SERVERS = {
+    "initdb": "postgresql",
+    "pg_dump": "postgresql",
+    "postgres": "postgresql",
+    "redis-server": "redis-server",
+}
+
+_POSTGRESQL = Path("/usr/lib/postgresql")  # a folder per version, none of them on the path
+
+# While packages are installed: no service is to start on this machine (invoke-rc.d(8)), where the tests run
+# their own, and PostgreSQL is to make no database (pg_createcluster(1)). The second folder may be missing.
+_POLICY = Path("/usr/sbin/policy-rc.d")
+_NO_DATABASE = Path("/etc/postgresql-common/createcluster.d/ecr-stand.conf")
 
 
 class StandUnavailableError(RuntimeError):
@@ -23,17 +42,19 @@ class StandUnavailableError(RuntimeError):
 
 
 def find_program(name: str) -> str:
-    """Return the path of a program of the stand's."""
-    path = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    """Return the path of a program of the stand's or the servers'."""
+    places = [os.environ.get("PATH", ""), "/usr/sbin", "/sbin", *map(str, _POSTGRESQL.glob("*/bin"))]
+    path = shutil.which(name, path=":".join(places))
     if path is None:
-        msg = f"The stand needs the program {name!r}: install the package {PARTS[name]!r}."
+        package = {**PARTS, **SERVERS}[name]
+        msg = f"The stand needs the program {name!r}: install the package {package!r}."
         raise StandUnavailableError(msg)
     return path
 
 
-def install_parts() -> None:
-    """Make sure that every part is there; as root on Debian or Ubuntu, by installing it."""
-    missing = sorted({package for program, package in PARTS.items() if not _has(program)})
+def install_parts(parts: dict[str, str] = PARTS) -> None:
+    """Make sure that all *parts* are there; as root on Debian or Ubuntu, by installing them."""
+    missing = sorted({package for program, package in parts.items() if not _has(program)})
     if os.geteuid() != 0:
         hint = f" and needs {', '.join(missing)} installed" if missing else ""
         msg = f"The stand makes namespaces of its own, so it runs as root{hint}."
@@ -41,18 +62,39 @@ def install_parts() -> None:
     if not missing:
         return
     if shutil.which("apt-get") is None:
-        msg = f"The stand needs {', '.join(PARTS)}: install them (in Debian: {' '.join(missing)})."
+        msg = f"The stand needs {', '.join(parts)}: install them (in Debian: {' '.join(missing)})."
         raise StandUnavailableError(msg)
     sys.stderr.write(f"The stand installs {' '.join(missing)} with apt-get.\n")
-    # No service is to start on this machine: the stand runs its own engine and registry.
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-    for command in (["update"], ["install", "--yes", "--no-install-recommends", *missing]):
-        done = subprocess.run(
-            ["apt-get", "-qq", *command], env=environment, capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            msg = f"apt-get {' '.join(command)} failed; install {' '.join(missing)} by hand.\n{done.stderr}"
-            raise StandUnavailableError(msg)
+    with ExitStack() as files:
+        files.enter_context(_present(_POLICY, "#!/bin/sh\nexit 101\n", mode=0o755))
+        if "postgresql" in missing:
+            files.enter_context(_present(_NO_DATABASE, "create_main_cluster = false\n"))
+        for command in (["update"], ["install", "--yes", "--no-install-recommends", *missing]):
+            done = subprocess.run(
+                ["apt-get", "-qq", *command],
+                env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if done.returncode:
+                msg = f"apt-get {' '.join(command)} failed; install {' '.join(missing)} by hand.\n{done.stderr}"
+                raise StandUnavailableError(msg)
+
+
+@contextmanager
+def _present(path: Path, text: str, *, mode: int = 0o644) -> Iterator[None]:
+    # What someone has put there before, stays.
+    if path.exists():
+        yield
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(mode)
+    try:
+        yield
+    finally:
+        path.unlink()
 
 
 def _has(program: str) -> bool:

@@ -1,0 +1,199 @@
+"""A deployment: a whole Airflow, with a real scheduler, API server and PostgreSQL.
+
+Its processes end with the ``with`` block, even if this process is killed. Deployments can run side by side.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Self
+
+from tests.deployment.postgresql import PostgreSql
+from tests.deployment.run import Run
+from tests.deployment.settings import free_port, settings
+from tests.stand.install import SERVERS, install_parts
+from tests.stand.process import Family
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+# Limits of waiting, for a machine with other things to do.
+START_SECONDS = 240
+COMMAND_SECONDS = 240
+
+# No process of the deployment gets an AWS identity, an engine or a configuration that it was not given.
+_FOREIGN = ("AIRFLOW", "AWS_", "DOCKER_", "ECR_")
+
+
+class Deployment:
+    """Airflow with all its parts; start and stop it with ``with Deployment(…) as airflow``.
+
+    :param directory: an empty directory for its home, its logs and the output of its processes.
+    :param dags: folder of its DAG files.
+    :param executor: name of its executor. Workers, if it needs them, are started with :meth:`start`.
+    :param environment: environment variables of its processes, beside this one's.
+    :param python: the Python whose Airflow it is, 2.11 or 3.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        dags: Path,
+        executor: str = "LocalExecutor",
+        environment: Mapping[str, str] | None = None,
+        python: str = sys.executable,
+    ) -> None:
+        self.directory = directory
+        self.logs = directory / "logs"
+        """Folder of the task logs."""
+        self.processes: dict[str, Family] = {}
+        """Name -> process; its output is in ``NAME.log``."""
+        self._python = python
+        self._settings = {
+            "AIRFLOW_HOME": str(directory),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
+            "AIRFLOW__CORE__EXECUTOR": executor,
+            **(environment or {}),
+        }
+        self._parts = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Install what is missing, then start the database and all processes, and wait until they work."""
+        install_parts(SERVERS)
+        with ExitStack() as parts:
+            self.database = parts.enter_context(PostgreSql())
+            parts.callback(self._stop)
+            port = free_port()
+            self.url = f"http://127.0.0.1:{port}"
+            """URL of the API server or, of Airflow 2, the webserver."""
+            self._settings = {**settings(self.url, self.database.url, self.logs), **self._settings}
+            self.command("db", "migrate")
+            old = self.command("version").split()[-1].startswith("2.")
+            self.start("scheduler", "scheduler", "--skip-serve-logs")
+            if not old:
+                self.start("dag-processor", "dag-processor")
+            server, host = ("webserver", "--hostname") if old else ("api-server", "--host")
+            self.start(server, server, host, "127.0.0.1", "--port", str(port))
+            health = f"{self.url}/health" if old else f"{self.url}/api/v2/monitor/health"
+            self.wait_until(lambda: _answers(health), START_SECONDS, f"the {server} to answer")
+            self._parts = parts.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Kill all processes, then the database."""
+        self._parts.close()
+
+    @property
+    def database_url(self) -> str:
+        """URL of the metadata database, as SQLAlchemy takes it."""
+        return self.database.url
+
+    def dump(self) -> str:
+        """Return the whole metadata database as text."""
+        return self.database.dump()
+
+    def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Return the environment variables of a process of the deployment's, and *more*."""
+        own = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+        return {**own, **self._settings, **(more or {})}
+
+    def start(self, name: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Family:
+        """Start ``airflow`` with *arguments* as one more process.
+
+        :param environment: environment variables beside the deployment's.
+        """
+        with (self.directory / f"{name}.log").open("ab") as log:
+            self.processes[name] = self._run(*arguments, environment=environment, stdout=log, stderr=log)
+        return self.processes[name]
+
+    def kill(self, name: str) -> None:
+        """Kill a process with all its descendants, as when its machine loses power."""
+        self.processes.pop(name).stop()
+
+    def command(self, *arguments: str) -> str:
+        """Run ``airflow`` with *arguments*, and return what it prints."""
+        process = self._run(*arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        try:
+            output, errors = (pipe.decode() for pipe in process.communicate(timeout=COMMAND_SECONDS))
+        finally:
+            process.stop()
+        if process.returncode:
+            msg = f"airflow {' '.join(arguments)} failed:\n{output}\n{errors}"
+            raise RuntimeError(msg)
+        return output
+
+    def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
+        """Trigger a DAG as soon as it is known, and return the id of its run."""
+        query = "SELECT 1 FROM serialized_dag WHERE dag_id = %s"
+        self.wait_until(lambda: bool(self.database.query(query, dag_id)), START_SECONDS, f"the DAG {dag_id}")
+        run_id = f"test-{secrets.token_hex(8)}"
+        self.command("dags", "trigger", dag_id, "--run-id", run_id, "--conf", json.dumps(conf or {}))
+        return run_id
+
+    def look(self, dag_id: str, run_id: str) -> Run:
+        """Return what came of a DAG run so far."""
+        return Run.find(self.database, dag_id, run_id)
+
+    def wait(self, dag_id: str, run_id: str, seconds: float) -> Run:
+        """Wait until a DAG run has ended, and return it.
+
+        :raises RuntimeError: if it has not within *seconds*; the message shows what came of it and all logs.
+        """
+        try:
+            self.wait_until(lambda: self.look(dag_id, run_id).ended, seconds, f"{dag_id} to end")
+        except RuntimeError as error:
+            error.add_note(f"{self.look(dag_id, run_id)}\n{self.task_logs()}")
+            raise
+        return self.look(dag_id, run_id)
+
+    def wait_until(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
+        """Wait until *condition* holds.
+
+        :raises RuntimeError: if it does not within *seconds*, or a process has ended.
+        """
+        deadline = time.monotonic() + seconds
+        while not condition():
+            ended = [name for name, process in self.processes.items() if process.poll() is not None]
+            if ended or time.monotonic() > deadline:
+                why = f"{', '.join(ended)} ended" if ended else f"{seconds} seconds are over"
+                msg = f"Still waiting for {what}, but {why}.\n{self.output()}"
+                raise RuntimeError(msg)
+            time.sleep(0.3)
+
+    def output(self) -> str:
+        """Return the ends of what all processes have printed."""
+        logs = sorted(self.directory.glob("*.log"))
+        return "\n".join(f"=== {log.name}\n{log.read_text(errors='replace')[-4000:]}" for log in logs)
+
+    def task_logs(self) -> str:
+        """Return all task logs, one after the other."""
+        logs = sorted(self.logs.rglob("attempt=*.log"))
+        return "\n".join(f"=== {log.relative_to(self.logs)}\n{log.read_text(errors='replace')}" for log in logs)
+
+    def _run(self, *arguments: str, environment: Mapping[str, str] | None = None, **options: Any) -> Family:
+        command = [self._python, "-m", "airflow", *arguments]
+        return Family(command, env=self.environment(environment), cwd=self.directory, **options)
+
+    def _stop(self) -> None:
+        for name in list(self.processes):
+            self.kill(name)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - the URL is ours
+            return bool(answer.status == 200)
+    except OSError:
+        return False

@@ -1,0 +1,58 @@
+"""What came of a DAG run, as the metadata database has it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tests.deployment.postgresql import PostgreSql
+
+
+@dataclass(frozen=True)
+class Run:
+    """A DAG run, while it lasts or when it has ended."""
+
+    state: str
+    states: dict[tuple[str, int], str | None]
+    """Task id and map index (-1: not mapped) -> state of the task instance."""
+    tries: dict[tuple[str, int], int]
+    """Task id and map index -> number of the task instance's last try."""
+    results: dict[tuple[str, int], Any]
+    """Task id and map index -> what the task returned, as XCom keeps it."""
+
+    @classmethod
+    def find(cls, database: PostgreSql, dag_id: str, run_id: str) -> Run:
+        """Return the run as it is now."""
+        [(state,)] = database.query("SELECT state FROM dag_run WHERE dag_id = %s AND run_id = %s", dag_id, run_id)
+        tasks = database.query(
+            "SELECT task_id, map_index, state, try_number FROM task_instance WHERE dag_id = %s AND run_id = %s",
+            dag_id,
+            run_id,
+        )
+        results = database.query(
+            "SELECT task_id, map_index, value FROM xcom WHERE dag_id = %s AND run_id = %s AND key = 'return_value'",
+            dag_id,
+            run_id,
+        )
+        return cls(
+            state=state,
+            states={(task, index): state for task, index, state, _ in tasks},
+            tries={(task, index): number for task, index, _, number in tasks},
+            # Airflow 2 keeps the JSON as bytes, Airflow 3 as JSON.
+            results={
+                (task, index): json.loads(bytes(value)) if isinstance(value, memoryview) else value
+                for task, index, value in results
+            },
+        )
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run is over."""
+        return self.state in ("success", "failed")
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether Airflow calls the run a success."""
+        return self.state == "success"
