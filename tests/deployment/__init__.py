@@ -38,7 +38,7 @@ _FOREIGN = ("AIRFLOW", "AWS_", "DOCKER_", "ECR_")
 class Deployment:
     """Airflow with all its parts; start and stop it with ``with Deployment(…) as airflow``.
 
-    :param directory: an empty directory for its home, its logs and the output of its processes.
+    :param directory: for its home, its logs and the output of its processes; made if it is missing.
     :param dags: folder of its DAG files.
     :param executor: name of its executor. Workers, if it needs them, are started with :meth:`start`.
     :param environment: environment variables of its processes, beside this one's.
@@ -70,6 +70,7 @@ class Deployment:
     def __enter__(self) -> Self:
         """Install what is missing, then start the database and all processes, and wait until they work."""
         install_parts(SERVERS)
+        self.directory.mkdir(parents=True, exist_ok=True)
         with ExitStack() as parts:
             self.database = parts.enter_context(PostgreSql())
             parts.callback(self._stop)
@@ -110,12 +111,12 @@ class Deployment:
         return {**own, **self._settings, **(more or {})}
 
     def start(self, name: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Family:
-        """Start ``airflow`` with *arguments* as one more process.
+        """Start ``airflow`` with *arguments* as one more process, as on a machine called *name*.
 
         :param environment: environment variables beside the deployment's.
         """
         with (self.directory / f"{name}.log").open("ab") as log:
-            self.processes[name] = self._run(*arguments, environment=environment, stdout=log, stderr=log)
+            self.processes[name] = self._run(*arguments, hostname=name, environment=environment, stdout=log, stderr=log)
         return self.processes[name]
 
     def kill(self, name: str) -> None:

@@ -19,6 +19,8 @@ class Run:
     """Task id and map index (-1: not mapped) -> state of the task instance."""
     tries: dict[tuple[str, int], int]
     """Task id and map index -> number of the task instance's last try."""
+    hosts: dict[tuple[str, int], str]
+    """Task id and map index -> host name of the last try, empty before it starts."""
     results: dict[tuple[str, int], Any]
     """Task id and map index -> what the task returned, as XCom keeps it."""
 
@@ -27,7 +29,8 @@ class Run:
         """Return the run as it is now."""
         [(state,)] = database.query("SELECT state FROM dag_run WHERE dag_id = %s AND run_id = %s", dag_id, run_id)
         tasks = database.query(
-            "SELECT task_id, map_index, state, try_number FROM task_instance WHERE dag_id = %s AND run_id = %s",
+            "SELECT task_id, map_index, state, try_number, hostname FROM task_instance "
+            "WHERE dag_id = %s AND run_id = %s",
             dag_id,
             run_id,
         )
@@ -38,8 +41,9 @@ class Run:
         )
         return cls(
             state=state,
-            states={(task, index): state for task, index, state, _ in tasks},
-            tries={(task, index): number for task, index, _, number in tasks},
+            states={(task, index): state for task, index, state, _, _ in tasks},
+            tries={(task, index): number for task, index, _, number, _ in tasks},
+            hosts={(task, index): host for task, index, _, _, host in tasks},
             # Airflow 2 keeps the JSON as bytes, Airflow 3 as JSON.
             results={
                 (task, index): json.loads(bytes(value)) if isinstance(value, memoryview) else value

@@ -22,6 +22,8 @@ def settings(url: str, database_url: str, logs: Path) -> dict[str, str]:
             "dags_are_paused_at_creation": "False",
             "execution_api_server_url": f"{url}/execution/",
             "fernet_key": urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+            # Airflow's own asks DNS.
+            "hostname_callable": "socket.gethostname",
             "load_examples": "False",
             # LocalExecutor starts this many processes at once.
             "parallelism": "8",

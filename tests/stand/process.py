@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 from typing import IO, Any
 
@@ -35,13 +36,18 @@ class Process(subprocess.Popen[bytes]):
 class Family(Process):
     """A process and all its descendants, daemons too, which are killed together: with it, or with this process.
 
-    They live in process and IPC namespaces of their own, whose first process is a shell that waits.
+    They live in namespaces of their own, as on a machine of their own, but with this one's files and network.
+
+    :param hostname: name of that machine; default: this machine's.
     """
 
-    def __init__(self, command: list[str], **options: Any) -> None:
-        unshare = [find_program("unshare"), "--pid", "--ipc", "--fork", "--kill-child", "--mount-proc"]
+    def __init__(self, command: list[str], *, hostname: str | None = None, **options: Any) -> None:
+        machine = hostname or socket.gethostname()
+        unshare = [find_program("unshare"), "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--mount-proc"]
+        # The shell stays, as the first process: who is not made for that may ignore signals.
+        script = 'hostname "$0" && "$@"; exit "$?"'
         # unshare holds back SIGTERM while its child runs.
-        super().__init__([*unshare, "sh", "-c", '"$@"; exit "$?"', "sh", *command], signal="KILL", **options)
+        super().__init__([*unshare, "sh", "-c", script, machine, *command], signal="KILL", **options)
 
     def terminate(self) -> None:
         """Kill them all: at the end of a test, there is nothing to save."""

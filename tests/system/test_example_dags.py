@@ -77,6 +77,7 @@ def test_every_example_is_run() -> None:
         "cross_account",
         "fan_out",
         "remote_engine",  # test_remote_engine.py
+        "celery_workers",  # test_celery.py
     }
 
 

@@ -1,0 +1,74 @@
+"""A real Redis, reached by a Unix socket only."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Self
+
+import redis
+
+from tests.stand.install import SERVERS, find_program, install_parts
+from tests.stand.process import Family
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+START_SECONDS = 60
+
+_OPTIONS = {
+    "port": "0",
+    # Written when asked only, and so that it can be searched.
+    "save": "",
+    "rdbcompression": "no",
+}
+
+
+class Redis:
+    """A server with its files in *directory*, which must be short enough for a socket's path."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._parts = ExitStack()
+        self.url = f"redis+socket://{directory}/socket"
+        """Its URL, as Celery takes it."""
+
+    def __enter__(self) -> Self:
+        """Install it if it is missing, start it and wait until it answers."""
+        install_parts(SERVERS)
+        with ExitStack() as parts:
+            self._directory.mkdir()
+            socket = self._directory / "socket"
+            options = {**_OPTIONS, "dir": str(self._directory), "unixsocket": str(socket)}
+            arguments = [argument for name, value in options.items() for argument in (f"--{name}", value)]
+            with (self._directory / "log").open("wb") as log:
+                process = Family([find_program("redis-server"), *arguments], stdout=log, stderr=log)
+            parts.callback(process.stop)
+            self._client = parts.enter_context(redis.Redis(unix_socket_path=str(socket)))
+            self._wait(process)
+            self._parts = parts.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """End the server."""
+        self._parts.close()
+
+    def dump(self) -> bytes:
+        """Return all that it holds."""
+        self._client.save()
+        return (self._directory / "dump.rdb").read_bytes()
+
+    def _wait(self, process: Family) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline and process.poll() is None:
+            try:
+                self._client.ping()
+            except redis.ConnectionError:
+                time.sleep(0.05)
+            else:
+                return
+        msg = f"Redis did not start:\n{(self._directory / 'log').read_text(errors='replace')[-2000:]}"
+        raise RuntimeError(msg)
