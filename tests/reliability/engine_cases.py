@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-START_SECONDS = 60
 WAIT = "while [ ! -e /scene/mended ]; do sleep 0.1; done"
 HOG = "[ -e /scene/mended ] || while true; do x=x$x$x; done"
 
@@ -30,10 +28,16 @@ HOG = "[ -e /scene/mended ] || while true; do x=x$x$x; done"
 def restarted_during_pull(scene: Scene) -> Iterator[None]:
     """Let the engine crash when it has asked for the first layer."""
     scene.push()
-    engine = scene.stand.engine
-    scene.stand.registry.at_layer = engine.kill
+    scene.stand.registry.at_next_layer(scene.stand.engine.kill)
     yield
-    engine.start()
+    scene.stand.registry.at_next_layer(None)
+    start_again(scene)
+
+
+def start_again(scene: Scene) -> None:
+    """Start the engine, if it crashed."""
+    if not scene.stand.engine.running:
+        scene.stand.engine.start()
 
 
 def run_until_mended(scene: Scene, script: str) -> None:
@@ -51,21 +55,21 @@ def mend(scene: Scene) -> None:
 def once_it_runs(action: Callable[[Scene, str], object]) -> Callable[[Scene], AbstractContextManager[None]]:
     """Return what does *action* with the scene and its container, once that runs."""
 
-    def act(scene: Scene) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
+    def act(scene: Scene, over: threading.Event) -> None:
+        while not over.wait(0.05):
             running = scene.stand.engine.client.containers(filters={"ancestor": scene.image})
             if running:
                 action(scene, running[0]["Id"])
                 return
-            time.sleep(0.05)
 
     @contextmanager
     def breaks(scene: Scene) -> Iterator[None]:
         run_until_mended(scene, WAIT)
-        acting = threading.Thread(target=act, args=(scene,))
+        over = threading.Event()
+        acting = threading.Thread(target=act, args=(scene, over))
         acting.start()
         yield
+        over.set()
         acting.join()
         mend(scene)
 
@@ -77,7 +81,7 @@ def killed_during_run(scene: Scene) -> Iterator[None]:
     """Let the engine crash while the container runs."""
     with once_it_runs(lambda scene, _: scene.stand.engine.kill())(scene):
         yield
-    scene.stand.engine.start()
+    start_again(scene)
 
 
 @contextmanager

@@ -75,6 +75,11 @@ class Engine:
             )
         self.client = self._wait()
 
+    @property
+    def running(self) -> bool:
+        """Whether the engine runs; not so after :meth:`kill`."""
+        return self._process.poll() is None
+
     def kill(self) -> None:
         """End the engine at once, as a crash does."""
         self.client.close()
@@ -92,7 +97,7 @@ class Engine:
         try:
             yield
         finally:
-            subprocess.run(self._namespaces.command("umount", where), check=True)
+            subprocess.run(self._namespaces.command("umount", "--lazy", where), check=True)
 
     def has(self, image: str) -> bool:
         """Return whether *image* is on the engine."""

@@ -14,6 +14,7 @@ import secrets
 import shutil
 import socket
 import ssl
+import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -86,8 +87,8 @@ class Registry:
         """How S3 serves layers; "refused" is what an endpoint policy that forgets them does."""
         self.faults: dict[str, Answer] = {}
         """Piece of a path -> what requests there are answered with, whoever asks."""
-        self.at_layer: Callable[[], object] | None = None
-        """What is done, once, when the next layer is asked for."""
+        self._at_layer: Callable[[], object] | None = None
+        self._at_layer_lock = threading.Lock()
         self.tickets: dict[str, str] = {}
         """Signature in a layer's S3 address -> path of the blob at the backend."""
 
@@ -151,9 +152,21 @@ class Registry:
         self.requests.clear()
         self.layers = "whole"
         self.faults.clear()
-        self.at_layer = None
+        self.at_next_layer(None)
         for admitted in self.policies.values():
             admitted.clear()
+
+    def at_next_layer(self, action: Callable[[], object] | None) -> None:
+        """Do *action* when the next layer is asked for; ``None``: nothing, from the moment of the return on."""
+        with self._at_layer_lock:
+            self._at_layer = action
+
+    def layer_is_asked_for(self) -> None:
+        """Do what is to be done then, once."""
+        with self._at_layer_lock:
+            action, self._at_layer = self._at_layer, None
+            if action:
+                action()
 
     def logins(self) -> list[str | None]:
         """Return the login of each manifest request; ``None`` where it was anonymous."""
@@ -224,10 +237,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         if not any(name.lower() == "content-length" for name, _ in answer.headers):
             self.send_header("Content-Length", str(len(answer.body)))
-        self.end_headers()
-        if self.command != "HEAD":
-            # An engine that does not like what it reads, or ended, does not read on.
-            with suppress(ConnectionError, ssl.SSLError):
+        # An engine that does not like what it reads, or ended, does not read on.
+        with suppress(ConnectionError, ssl.SSLError):
+            self.end_headers()
+            if self.command != "HEAD":
                 self.wfile.write(answer.body)
 
     do_HEAD = do_GET
@@ -302,9 +315,7 @@ class _Handler(BaseHTTPRequestHandler):
         if "Authorization" in self.headers:
             what = "Only one auth mechanism allowed"
             return Answer(400, f"<Error><Code>InvalidArgument</Code><Message>{what}</Message></Error>".encode())
-        at_layer, self.registry.at_layer = self.registry.at_layer, None
-        if at_layer:
-            at_layer()
+        self.registry.layer_is_asked_for()
         path = self.registry.tickets.get(self.path.rpartition("=")[2])
         if path is None or self.registry.layers == "refused":
             return Answer(403, b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>")
