@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
-import tempfile
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-# Airflow reads its configuration when it is first imported, so this comes before.
-_FOREIGN = ("AIRFLOW", "AWS_", "DOCKER_", "ECR_", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
-_HOME = tempfile.mkdtemp(prefix="ecr-tests-")
-for _name in [name for name in os.environ if name.startswith(_FOREIGN)]:
-    del os.environ[_name]
-os.environ.update(
-    {
-        "AIRFLOW_HOME": f"{_HOME}/airflow",
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AWS_CONFIG_FILE": f"{_HOME}/no-aws-config",
-        "AWS_SHARED_CREDENTIALS_FILE": f"{_HOME}/no-aws-credentials",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "DOCKER_CONFIG": f"{_HOME}/no-docker-config",
-        "HYPOTHESIS_STORAGE_DIRECTORY": f"{_HOME}/hypothesis",
-        "NO_PROXY": "127.0.0.1,localhost",
-    }
-)
+from tests.isolation import isolate
+
+_HOME = isolate()
 
 import pytest
 

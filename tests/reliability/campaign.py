@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gc
+import json
 import logging
 import random
+import subprocess
+import sys
+import tempfile
 import threading
 import time
-from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,12 +21,12 @@ from ecr_docker_operator import EcrError
 from tests.reliability.case import Scene
 from tests.reliability.cases import CASES
 from tests.reliability.scan import Piece, Scanner
+from tests.stand import Stand
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.reliability.case import Case
-    from tests.stand import Stand
 
 # No case waits as long: the longest is a task role that hangs, with 9 s (botocore's three attempts of 2 s, and pauses).
 HUNG_SECONDS = 120
@@ -36,7 +39,7 @@ class Tally:
     """What came of a campaign."""
 
     runs: int = 0
-    ends: Counter[str] = field(default_factory=Counter)
+    ends: dict[str, int] = field(default_factory=dict)
     """How tasks ended: "success", the name of the error's class, or "hung"."""
     strangers: list[str] = field(default_factory=list)
     """What was raised that is none of ours, with the case."""
@@ -50,7 +53,7 @@ class Tally:
     @property
     def is_clean(self) -> bool:
         """Whether it is as it has to be."""
-        return not (self.strangers or self.hits or self.ends["hung"] or self.threads > 0 or self.files > 0)
+        return not (self.strangers or self.hits or "hung" in self.ends or self.threads > 0 or self.files > 0)
 
 
 class _Log(logging.Handler):
@@ -77,12 +80,30 @@ class _Task(threading.Thread):
             self.end = error
 
 
-def run_campaign(stand: Stand, directory: Path, *, runs: int, seed: int) -> Tally:
+def campaign(*, runs: int, seed: int) -> Tally:
     """Run *runs* tasks, each with a fault of the cases that begins before it or while it runs.
 
-    :param directory: for files of the scenes.
+    All run in one process of its own, where nothing but a task can leave something open.
+
     :param seed: makes the choice of faults and moments the same again.
     """
+    with tempfile.TemporaryDirectory() as directory:
+        result = Path(directory, "tally")
+        command = [sys.executable, "-m", __name__, str(runs), str(seed), str(result)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            msg = f"The campaign failed:\n{done.stderr[-4000:]}"
+            raise RuntimeError(msg)
+        return Tally(**json.loads(result.read_text()))
+
+
+def _main(runs: int, seed: int, result: Path) -> None:
+    with Stand() as stand, tempfile.TemporaryDirectory() as directory:
+        tally = _campaign(stand, Path(directory), runs, seed)
+    result.write_text(json.dumps(asdict(tally)))
+
+
+def _campaign(stand: Stand, directory: Path, runs: int, seed: int) -> Tally:
     chance = random.Random(seed)  # noqa: S311 - no secret hangs on it
     cases = [case for row in CASES.values() for case in row]
     tally, log = Tally(), _Log()
@@ -90,18 +111,22 @@ def run_campaign(stand: Stand, directory: Path, *, runs: int, seed: int) -> Tall
     try:
         threads, files = _open(stand)
         for _ in range(runs):
-            end = _run(stand, directory, chance.choice(cases), chance)
-            tally.runs += 1
-            _count(tally, *end)
-            tally.hits += _hits(stand, log, end)
-            _forget(stand)
+            _one(tally, stand, directory, log, chance, chance.choice(cases))
         tally.threads, tally.files = _left_over(stand, threads, files)
     finally:
         logging.getLogger().removeHandler(log)
     return tally
 
 
-def _run(stand: Stand, directory: Path, case: Case, chance: random.Random) -> tuple[Case, _Task]:
+def _one(tally: Tally, stand: Stand, directory: Path, log: _Log, chance: random.Random, case: Case) -> None:
+    task = _run(stand, directory, case, chance)
+    tally.runs += 1
+    _count(tally, case, task)
+    tally.hits += _hits(stand, log, case, task)
+    _forget(stand)
+
+
+def _run(stand: Stand, directory: Path, case: Case, chance: random.Random) -> _Task:
     where = directory / f"{chance.getrandbits(64):x}"
     where.mkdir()
     with Scene(stand, where) as scene:
@@ -117,7 +142,7 @@ def _run(stand: Stand, directory: Path, case: Case, chance: random.Random) -> tu
             time.sleep(chance.uniform(0, 1))
             with case.broken(scene):
                 _wait(task)
-        return case, task
+        return task
 
 
 def _wait(task: _Task) -> None:
@@ -128,17 +153,17 @@ def _wait(task: _Task) -> None:
 
 def _count(tally: Tally, case: Case, task: _Task) -> None:
     if task.is_alive():
-        tally.ends["hung"] += 1
+        end = "hung"
     elif task.end is None:
-        tally.ends["success"] += 1
+        end = "success"
     else:
-        tally.ends[type(task.end).__name__] += 1
+        end = type(task.end).__name__
         if not isinstance(task.end, OURS):
             tally.strangers.append(f"{case.name}: {task.end!r}")
+    tally.ends[end] = tally.ends.get(end, 0) + 1
 
 
-def _hits(stand: Stand, log: _Log, end: tuple[Case, _Task]) -> list[str]:
-    case, task = end
+def _hits(stand: Stand, log: _Log, case: Case, task: _Task) -> list[str]:
     scanner = Scanner(token.password for token in stand.aws.tokens)
     findings = scanner.scan(_pieces(log, task))
     log.lines.clear()
@@ -176,3 +201,7 @@ def _open(stand: Stand) -> tuple[int, int]:
     stand.engine.client.close()
     gc.collect()
     return threading.active_count(), sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+if __name__ == "__main__":
+    _main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))

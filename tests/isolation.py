@@ -1,0 +1,31 @@
+"""Keep the machine's own Airflow, AWS and Docker configuration away from what runs here."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+_FOREIGN = ("AIRFLOW", "AWS_", "DOCKER_", "ECR_", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
+
+
+def isolate() -> str:
+    """Replace the configuration in the environment by one in a new directory, and return the directory.
+
+    Airflow reads its configuration when it is first imported, so this comes before.
+    """
+    directory = tempfile.mkdtemp(prefix="ecr-tests-")
+    for name in [name for name in os.environ if name.startswith(_FOREIGN)]:
+        del os.environ[name]
+    os.environ.update(
+        {
+            "AIRFLOW_HOME": f"{directory}/airflow",
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AWS_CONFIG_FILE": f"{directory}/no-aws-config",
+            "AWS_SHARED_CREDENTIALS_FILE": f"{directory}/no-aws-credentials",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "DOCKER_CONFIG": f"{directory}/no-docker-config",
+            "HYPOTHESIS_STORAGE_DIRECTORY": f"{directory}/hypothesis",
+            "NO_PROXY": "127.0.0.1,localhost",
+        }
+    )
+    return directory
