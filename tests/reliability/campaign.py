@@ -50,6 +50,19 @@ class Tally:
     files: int = 0
     """Open files and sockets that were left over, of this process."""
 
+    def count(self, case: Case, task: _Task) -> None:
+        """Count how a task with a fault of *case* ended."""
+        self.runs += 1
+        if task.is_alive():
+            end = "hung"
+        elif task.end is None:
+            end = "success"
+        else:
+            end = type(task.end).__name__
+            if not isinstance(task.end, OURS):
+                self.strangers.append(f"{case.name}: {task.end!r}")
+        self.ends[end] = self.ends.get(end, 0) + 1
+
     @property
     def is_clean(self) -> bool:
         """Whether it is as it has to be."""
@@ -99,75 +112,68 @@ def campaign(*, runs: int, seed: int) -> Tally:
 
 def _main(runs: int, seed: int, result: Path) -> None:
     with Stand() as stand, tempfile.TemporaryDirectory() as directory:
-        tally = _campaign(stand, Path(directory), runs, seed)
+        tally = _Campaign(stand, Path(directory), seed).run(runs)
     result.write_text(json.dumps(asdict(tally)))
 
 
-def _campaign(stand: Stand, directory: Path, runs: int, seed: int) -> Tally:
-    chance = random.Random(seed)  # noqa: S311 - no secret hangs on it
-    cases = [case for row in CASES.values() for case in row]
-    tally, log = Tally(), _Log()
-    logging.getLogger().addHandler(log)
-    try:
-        threads, files = _open(stand)
+class _Campaign:
+    """A campaign on a stand.
+
+    :param directory: for files of the scenes.
+    """
+
+    def __init__(self, stand: Stand, directory: Path, seed: int) -> None:
+        self._stand = stand
+        self._directory = directory
+        self._chance = random.Random(seed)  # noqa: S311 - no secret hangs on it
+        self._log = _Log()
+        self._cases = [case for row in CASES.values() for case in row]
+        self._tally = Tally()
+
+    def run(self, runs: int) -> Tally:
+        """Run so many tasks, and return what came of them."""
+        logging.getLogger().addHandler(self._log)
+        logging.getLogger().setLevel(logging.DEBUG)
+        before = _open(self._stand)
         for _ in range(runs):
-            _one(tally, stand, directory, log, chance, chance.choice(cases))
-        tally.threads, tally.files = _left_over(stand, threads, files)
-    finally:
-        logging.getLogger().removeHandler(log)
-    return tally
+            self._one(self._chance.choice(self._cases))
+        self._tally.threads, self._tally.files = _left_over(self._stand, before)
+        logging.getLogger().removeHandler(self._log)
+        return self._tally
 
+    def _one(self, case: Case) -> None:
+        task = self._task(case)
+        self._tally.count(case, task)
+        scanner = Scanner(token.password for token in self._stand.aws.tokens)
+        findings = scanner.scan(_pieces(self._log, task))
+        self._tally.hits += [f"{case.name}: {hit.name}: {hit.before}" for hit in findings.hits]
+        self._log.lines.clear()
+        self._stand.aws.reset()
+        self._stand.registry.reset()
+        for image in self._stand.engine.images():
+            self._stand.engine.forget(image)
 
-def _one(tally: Tally, stand: Stand, directory: Path, log: _Log, chance: random.Random, case: Case) -> None:
-    task = _run(stand, directory, case, chance)
-    tally.runs += 1
-    _count(tally, case, task)
-    tally.hits += _hits(stand, log, case, task)
-    _forget(stand)
+    def _task(self, case: Case) -> _Task:
+        where = self._directory / f"{self._chance.getrandbits(64):x}"
+        where.mkdir()
+        with Scene(self._stand, where) as scene:
+            scene.parameters.update(auto_remove="force", force_pull=self._one_in_two())
+            task = _Task(scene)
+            if self._one_in_two():
+                with case.broken(scene):
+                    task.start()
+                    task.join(HUNG_SECONDS)
+            else:
+                scene.push()
+                scene.parameters.update(case.parameters)
+                task.start()
+                time.sleep(self._chance.uniform(0, 1))
+                with case.broken(scene):
+                    task.join(HUNG_SECONDS)
+            return task
 
-
-def _run(stand: Stand, directory: Path, case: Case, chance: random.Random) -> _Task:
-    where = directory / f"{chance.getrandbits(64):x}"
-    where.mkdir()
-    with Scene(stand, where) as scene:
-        scene.parameters.update(auto_remove="force", force_pull=chance.random() < 0.5)
-        task = _Task(scene)
-        if chance.random() < 0.5:
-            with case.broken(scene):
-                _wait(task)
-        else:
-            scene.push()
-            scene.parameters.update(case.parameters)
-            task.start()
-            time.sleep(chance.uniform(0, 1))
-            with case.broken(scene):
-                _wait(task)
-        return task
-
-
-def _wait(task: _Task) -> None:
-    if not task.ident:
-        task.start()
-    task.join(HUNG_SECONDS)
-
-
-def _count(tally: Tally, case: Case, task: _Task) -> None:
-    if task.is_alive():
-        end = "hung"
-    elif task.end is None:
-        end = "success"
-    else:
-        end = type(task.end).__name__
-        if not isinstance(task.end, OURS):
-            tally.strangers.append(f"{case.name}: {task.end!r}")
-    tally.ends[end] = tally.ends.get(end, 0) + 1
-
-
-def _hits(stand: Stand, log: _Log, case: Case, task: _Task) -> list[str]:
-    scanner = Scanner(token.password for token in stand.aws.tokens)
-    findings = scanner.scan(_pieces(log, task))
-    log.lines.clear()
-    return [f"{case.name}: {hit.name}: {hit.before}" for hit in findings.hits]
+    def _one_in_two(self) -> bool:
+        return self._chance.choice([True, False])
 
 
 def _pieces(log: _Log, task: _Task) -> Iterator[Piece]:
@@ -178,19 +184,12 @@ def _pieces(log: _Log, task: _Task) -> Iterator[Piece]:
         error = error.__cause__ or error.__context__
 
 
-def _forget(stand: Stand) -> None:
-    stand.aws.reset()
-    stand.registry.reset()
-    for image in stand.engine.images():
-        stand.engine.forget(image)
-
-
-def _left_over(stand: Stand, threads: int, files: int) -> tuple[int, int]:
+def _left_over(stand: Stand, before: tuple[int, int]) -> tuple[int, int]:
     # DockerOperator leaves it to Python to close its client, and the stand's servers then notice.
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
         now = _open(stand)
-        left = now[0] - threads, now[1] - files
+        left = now[0] - before[0], now[1] - before[1]
         if max(left) <= 0 or time.monotonic() > deadline:
             return left
         time.sleep(0.1)
