@@ -1,8 +1,9 @@
 """
 Run functions in containers whose image is in Amazon ECR.
 
-`ecr_docker_task` is `@task.ecr_docker` by a name that type checkers know; it takes the parameters of `@task.docker` and of
-`EcrDockerOperator`. The image needs `bash` and Python. Only the source of the function gets there, so it imports what it needs.
+`ecr_docker_task` is `@task.ecr_docker` by a name that type checkers know; it takes the parameters of `@task.docker`
+and of `EcrDockerOperator`. The image needs `bash` and Python. Only the source of the function gets there, so it
+imports what it needs.
 """
 
 from airflow import DAG
