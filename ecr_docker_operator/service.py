@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from docker.errors import APIError, InvalidVersion
 
+from ecr_docker_operator.auth import left_behind
 from ecr_docker_operator.errors import EcrPullError
 from ecr_docker_operator.image import split_image
 from ecr_docker_operator.method import ClientMethod
@@ -63,7 +64,7 @@ class EcrService(ClientMethod):
             return self._create(image, host, registry, create)
 
     def _create(self, image: str, host: str, registry: EcrRegistry, create: Callable[[], Any]) -> Any:
-        with ExitStack() as held:
+        with left_behind(), ExitStack() as held:
             with explained(image, registry, self._logins):
                 held.enter_context(self._logins.one_login(host))
                 self._ask(image)

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.docker.operators.docker_swarm import DockerSwarmOperator
 
+from ecr_docker_operator.method import ClientMethod
 from ecr_docker_operator.operator import EcrDockerOperator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
 
 class EcrDockerSwarmOperator(EcrDockerOperator, DockerSwarmOperator):
@@ -42,7 +43,7 @@ class EcrDockerSwarmOperator(EcrDockerOperator, DockerSwarmOperator):
         # Only for the service: Airflow shows the operator's own.
         self.environment = {**self._env_file_variables(), **environment, **self._private_environment}
         if self.tty:
-            self.cli.service_logs = _by_lines(self.cli.service_logs)
+            self.cli.service_logs = _ServiceLogs(self.cli.service_logs)
         try:
             return super()._run_service()
         finally:
@@ -52,16 +53,18 @@ class EcrDockerSwarmOperator(EcrDockerOperator, DockerSwarmOperator):
         return self.unpack_environment_variables(self.env_file) if self.env_file is not None else {}
 
 
-def _by_lines(service_logs: Callable[..., Iterable[bytes]]) -> Callable[..., Iterator[bytes]]:
-    # docker-py hands out a terminal's output byte by byte, and DockerSwarmOperator takes each item for a line.
-    def whole_lines(*args: Any, **kwargs: Any) -> Iterator[bytes]:
+class _ServiceLogs(ClientMethod):
+    """docker-py's ``APIClient.service_logs``, except that a terminal's output comes line by line.
+
+    docker-py hands it out byte by byte, and DockerSwarmOperator takes each item for a line.
+    """
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Iterator[bytes]:
         line = b""
-        for item in service_logs(*args, **kwargs):
+        for item in self._method(*args, **kwargs):
             line += item
             if len(item) > 1 or item == b"\n":
                 yield line.rstrip(b"\r\n")
                 line = b""
         if line:
             yield line
-
-    return whole_lines

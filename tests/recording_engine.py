@@ -103,9 +103,10 @@ class _Handler(BaseHTTPRequestHandler):
         """Log nothing: requests are recorded."""
 
     def _answer(self, status: int, answer: Any) -> None:
-        content = (answer if isinstance(answer, str) else json.dumps(answer)).encode()
+        raw = isinstance(answer, bytes)
+        content = answer if raw else (answer if isinstance(answer, str) else json.dumps(answer)).encode()
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", "application/vnd.docker.raw-stream" if raw else "application/json")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)

@@ -62,5 +62,5 @@ RUNS = {
     "unit and contracts": ("tests/unit", "--deselect=tests/unit/test_house.py::test_habits"),
     "provider's own tests": ("tests/upstream",),
     "pull and run": ("tests/system/test_pull.py::test_one_token_for_one_pull",),
-    "ways of a DAG": ("tests/system/test_ways.py",),
+    "ways of a DAG": ("tests/system/test_ways.py", "tests/system/test_decorator.py"),
 }

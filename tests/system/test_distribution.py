@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # A user's DAG file, and after "error" what mypy has to say of that line.
 DAG = """\
 from airflow.sdk import DAG
-from ecr_docker_operator import EcrDockerHook, EcrDockerOperator, EcrError
+from ecr_docker_operator import EcrDockerHook, EcrDockerOperator, EcrDockerSwarmOperator, EcrError, ecr_docker_task
 
 with DAG("dag", schedule=None):
     EcrDockerOperator(
@@ -39,6 +39,20 @@ with DAG("dag", schedule=None):
     EcrDockerOperator(task_id="verify", image="app", verify=1.5)  # error: "verify"
     EcrDockerOperator(task_id="botocore_config", image="app", botocore_config=1)  # error: "botocore_config"
     EcrDockerHook(base_url="tcp://x", registry_host=1)  # error: "registry_host"
+    EcrDockerSwarmOperator(task_id="service", image="app:1", args="true", service_prefix="x", region_name="eu-west-1")
+    EcrDockerSwarmOperator(task_id="no_image_of_service")  # error: Missing named argument "image"
+    EcrDockerSwarmOperator(task_id="registry", image="app", registry_id=1)  # error: "registry_id"
+
+    @ecr_docker_task(image="app:1", serializer="dill", multiple_outputs=True)
+    def function(number: int) -> dict[str, int]:
+        return {"number": number}
+
+    function(1)
+    function(number="one")  # error: "number"
+    function(1, 2)  # error: Too many positional arguments
+    function.expand(number=[1, 2])
+    function.override(task_id="other")(3)
+    function.nonsense()  # error: "nonsense"
     problem: EcrError = "none"  # error: Incompatible types
 
 from ecr_docker_operator import EcrDockerOperatr  # error: "EcrDockerOperatr"

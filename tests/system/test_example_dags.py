@@ -13,11 +13,13 @@ from tests.stand.hosts import ACCOUNT, OTHER_ACCOUNT, OTHER_REGION, REGION
 from tests.stand.images import build
 from tests.stand.registry import PUBLIC
 from tests.system.conftest import ROOT
+from tests.upstream.python_image import build_python
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.stand import Stand
+    from tests.stand.engine import Engine
 
 pytestmark = pytest.mark.stand
 
@@ -70,12 +72,57 @@ def test_fan_out(registries: Stand, example_dags: AirflowHome) -> None:
     assert calls == [("ecr", REGION), ("ecr", OTHER_REGION), ("ecr-public", "us-east-1")]
 
 
+def test_taskflow(stand: Stand, example_dags: AirflowHome) -> None:
+    """Functions run in containers and hand each other their results; one pull serves them all."""
+    stand.push("python", image=build_python())
+    run = example_dags.run("taskflow", stand.environment)
+    assert run.succeeded, run.log
+    assert run.results == {
+        ("statistics", -1): {"mean": 3, "median": 2},
+        ("times", 0): 30,
+        ("times", 1): 300,
+    }
+    assert len(stand.aws.token_calls()) == 1
+
+
+def test_swarm(swarm_stand: Stand, nodes: tuple[Stand, Engine], example_dags: AirflowHome) -> None:
+    """The worker node pulls and runs, with one token, and the service is gone afterwards."""
+    image = swarm_stand.push("etl")
+    run = example_dags.run("swarm", swarm_stand.environment)
+    assert run.succeeded, run.log
+    assert nodes[1].has(image)
+    assert not swarm_stand.engine.has(image)
+    assert swarm_stand.engine.client.services() == []
+    assert len(swarm_stand.aws.token_calls()) == 1
+
+
+def test_own_code(registries: Stand, example_dags: AirflowHome) -> None:
+    """A PythonOperator pulls an image, with one token."""
+    run = example_dags.run("own_code", registries.environment)
+    assert run.succeeded, run.log
+    [image] = registries.engine.client.images()
+    assert run.results == {("pull", -1): image["Id"]}
+    assert len(registries.aws.token_calls()) == 1
+
+
+@pytest.mark.parametrize("dag_id", ["taskflow", "own_code"])
+def test_without_credentials(dag_id: str, registries: Stand, example_dags: AirflowHome) -> None:
+    """Where AWS gives no token, the task says which action is missing."""
+    registries.worker.may_get_token = False
+    run = example_dags.run(dag_id, registries.environment)
+    assert not run.succeeded
+    assert f"User: {registries.worker.arn} is not authorized to perform: ecr:GetAuthorizationToken" in run.log
+
+
 def test_every_example_is_run() -> None:
     """No DAG file is left out, above or in a file of its own."""
     assert {path.stem for path in (ROOT / "dags").glob("*.py")} == {
         "quickstart",
         "cross_account",
         "fan_out",
+        "own_code",
+        "swarm",
+        "taskflow",
         "remote_engine",  # test_remote_engine.py
         "celery_workers",  # test_celery.py
     }
@@ -92,6 +139,8 @@ def test_readme(number: int, registries: Stand, tmp_path: Path) -> None:
         if isinstance(call.args[0], ast.Constant)
     ]
     assert dag_ids, "a block without a DAG would only be parsed"
+    if "/python:1" in block:
+        registries.push("python", image=build_python())
     (tmp_path / "dags").mkdir()
     (tmp_path / "dags" / "readme.py").write_text(block)
     home = AirflowHome(tmp_path, tmp_path / "dags")

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
-from airflow.providers.common.compat.sdk import AirflowException, Connection
+from airflow.providers.common.compat.sdk import DAG, AirflowException, Connection
+from airflow.providers.docker.decorators.docker import _DockerDecoratedOperator, docker_task
 from airflow.providers.docker.hooks.docker import DockerHook
 from airflow.providers.docker.operators.docker import DockerOperator
+from airflow.providers.docker.operators.docker_swarm import DockerSwarmOperator
 from botocore.config import Config
 from docker.api.client import APIClient
 from docker.auth import AuthConfig, convert_to_hostname
@@ -194,7 +196,66 @@ def test_hook_logs_why_it_cannot_connect() -> None:
     )
 
 
+def test_swarm_operator_runs_its_service_by_one_method(engine: RecordingEngine) -> None:
+    """DockerSwarmOperator's execute returns what ``_run_service`` does, whose service has the attribute environment."""
+
+    class Operator(DockerSwarmOperator):
+        def _run_service(self) -> Any:
+            self.environment = {"CHANGED": "here"}
+            with suppress(AirflowException):
+                super()._run_service()
+            return "returned"
+
+    engine.answers["/tasks"] = (200, [{"ServiceID": "service", "Status": {"State": "failed"}}])
+    operator: Any = Operator(task_id="operator", image=IMAGE, docker_url=engine.url, enable_logging=False)
+    assert operator.execute({}) == "returned", "DockerSwarmOperator.execute no longer ends with _run_service."
+    (service,) = [asked.body for asked in engine.asked if asked.path == "/services/create"]
+    assert service["TaskTemplate"]["ContainerSpec"]["Env"] == ["CHANGED=here"], (
+        "DockerSwarmOperator._run_service takes the variables from elsewhere than from the attribute environment."
+    )
+
+
+def test_operators_keep_their_private_variables() -> None:
+    """DockerOperator keeps ``private_environment`` in one attribute, and reads the text of ``env_file`` by a method."""
+    operator = DockerOperator(task_id="operator", image=IMAGE, private_environment={"A": "1"})
+    assert operator._private_environment == {"A": "1"}, "DockerOperator keeps private_environment elsewhere."  # noqa: SLF001
+    assert operator.unpack_environment_variables("A=1\nB=2") == {"A": "1", "B": "2"}
+
+
+def test_decorator_builds_upon_a_class_of_its_own() -> None:
+    """``docker_task`` makes a ``_DockerDecoratedOperator``, whose execute asks ``get_python_source``."""
+
+    def function() -> None:
+        """Do nothing."""
+
+    class Operator(_DockerDecoratedOperator):
+        def get_python_source(self) -> str:
+            raise Reached
+
+    with DAG("dag", schedule=None):
+        made: Any = docker_task(image=IMAGE)(function)()
+    assert type(made.operator) is _DockerDecoratedOperator, "docker_task makes another operator than we build upon."
+    with pytest.raises(Reached):
+        Operator(task_id="operator", python_callable=function, image=IMAGE).execute({})
+
+
 # docker-py
+
+
+def test_terminal_comes_byte_by_byte(engine: RecordingEngine) -> None:
+    """docker-py hands the log of a service on a terminal out byte by byte."""
+    engine.answers["/services/service/logs"] = (200, b"one\r\ntwo")
+    client = APIClient(base_url=engine.url, version="1.41")
+    items = list(client.service_logs("service", stdout=True, is_tty=True))
+    assert b"".join(items) == b"one\r\ntwo"
+    assert {len(item) for item in items} == {1}, "docker-py cuts a terminal's log in another way than we mend."
+
+
+def test_reload_replaces_the_logins(engine: RecordingEngine) -> None:
+    """docker-py's reload_config replaces ``_auth_configs``."""
+    client, logins = with_logins(engine)
+    client.reload_config()
+    assert vars(client)["_auth_configs"] is not logins, "reload_config spares the logins: ours need no putting back."
 
 
 def test_client_keeps_its_logins_in_auth_configs(engine: RecordingEngine) -> None:

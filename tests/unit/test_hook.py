@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import inspect
+import json
 import pickle
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ from tests.stand.hosts import ACCOUNT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.recording_engine import RecordingEngine
     from tests.stand.aws import Aws
@@ -43,6 +46,25 @@ def test_pull_in_ones_own_code(engine: RecordingEngine, aws: Aws) -> None:
     assert [token.password for token in aws.tokens] == engine.passwords()
     assert len(set(engine.passwords())) == 2
     assert logins(engine) == []
+
+
+def test_reloaded_configuration(
+    engine: RecordingEngine, aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reloading the worker's logins brings in new ones, and leaves Amazon ECR's hosts to us, in a service too."""
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    client = EcrDockerHook(base_url=engine.url).get_conn()
+    auth = base64.b64encode(b"AWS:other").decode()
+    config = {"auths": {"registry.example.com": {"auth": auth}, HOST: {"auth": auth}}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    client.reload_config()
+    client.reload_config(str(tmp_path / "config.json"))
+    client.pull("registry.example.com/app:1")
+    client.pull(f"{HOST}/app:1")
+    engine.answers[f"/distribution/{HOST}/app:1/json"] = (200, {})
+    client.create_service({"ContainerSpec": {"Image": f"{HOST}/app:1"}})
+    assert engine.passwords() == ["other", aws.tokens[0].password]
+    assert len(aws.tokens) == 2
 
 
 @pytest.mark.parametrize(

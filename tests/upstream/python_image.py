@@ -12,6 +12,7 @@ import sys
 import sysconfig
 import tarfile
 import zipfile
+from importlib.resources import files
 from pathlib import Path
 
 from tests.stand.images import Image, build, digest
@@ -19,16 +20,19 @@ from tests.stand.images import Image, build, digest
 _LEFT_OUT = {"ensurepip", "dist-packages", "idlelib", "site-packages", "test", "tests", "tkinter"}
 
 
-def build_python() -> Image:
-    """Return an image whose ``python`` is the interpreter that runs this."""
+def build_python(*packages: str) -> Image:
+    """Return an image whose ``python`` is the interpreter that runs this.
+
+    :param packages: names of packages, pure Python, that it is to have besides the standard library.
+    """
     base = build("python")
     python, bash = Path(sys.executable).resolve(), _find_bash()
     library = Path(sysconfig.get_path("stdlib"))
     programs = [python, bash, *library.glob("lib-dynload/*.so")]
-    files = {path: path.read_bytes() for path in (*programs, *_libraries(programs), library / "os.py")}
+    content = {path: path.read_bytes() for path in (*programs, *_libraries(programs), library / "os.py")}
     # The engine copies an image file by file, so the modules go into the one archive that Python looks for.
-    files[library.with_name("python{}{}.zip".format(*sys.version_info))] = _modules(library)
-    layer = _tar(files, {"bin/python": python, "bin/python3": python, "bin/bash": bash})
+    content[library.with_name("python{}{}.zip".format(*sys.version_info))] = _modules(library, packages)
+    layer = _tar(content, {"bin/python": python, "bin/python3": python, "bin/bash": bash})
     config = json.loads(base.config)
     config["rootfs"]["diff_ids"].append(digest(layer))
     # A quick compression: the layer goes no further than to the stand's engine.
@@ -49,13 +53,16 @@ def _libraries(programs: list[Path]) -> set[Path]:
     return {Path(path) for path in re.findall(r"(?:=> |^\t)(/\S+)", done.stdout, re.MULTILINE)}
 
 
-def _modules(library: Path) -> bytes:
+def _modules(library: Path, packages: tuple[str, ...]) -> bytes:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:
-        for path in sorted(library.rglob("*.py")):
-            name = path.relative_to(library)
-            if not _LEFT_OUT & set(name.parts):
-                archive.write(path, name)
+        folders = [library, *(Path(str(files(name))) for name in packages)]
+        for folder in folders:
+            root = library if folder is library else folder.parent
+            for path in sorted(folder.rglob("*.py")):
+                name = path.relative_to(root)
+                if not _LEFT_OUT & set(name.parts):
+                    archive.write(path, name)
     return content.getvalue()
 
 

@@ -27,6 +27,7 @@ CONTROL = "control.py"
 _FOREIGN = ("AIRFLOW", "AWS_", "DOCKER_", "PYTEST", "PYTHONPATH")
 # The places where the provider's tests name an image; an empty name stays empty.
 _IMAGE = re.compile(r'(\bTEST_IMAGE = |\bimage=|"image": )"(?=[^"])')
+_DECORATOR = "@task.docker("
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class Suite:
         self.directory = directory
         self.images = 0
         """How many image names were rewritten."""
+        self.decorators = 0
+        """How many decorators were."""
 
     @classmethod
     def fetch(cls, directory: Path) -> Suite:
@@ -69,12 +72,13 @@ class Suite:
         return suite
 
     def at(self, host: str) -> Suite:
-        """Return a copy of the suite whose images are at the registry *host*."""
+        """Return a copy of the suite whose images are at the registry *host*, and whose decorator is ours."""
         suite = Suite(self.directory.with_name(f"{self.directory.name}-at-{host}"))
         shutil.copytree(self.directory, suite.directory)
         for path in suite.directory.glob("tests/unit/**/test_*.py"):
             text, images = _IMAGE.subn(rf'\1"{host}/', path.read_text())
-            path.write_text(text)
+            suite.decorators += text.count(_DECORATOR)
+            path.write_text(text.replace(_DECORATOR, "@task.ecr_docker("))
             suite.images += images
         return suite
 

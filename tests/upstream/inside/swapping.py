@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import wraps
 from typing import Any
 
 import airflow.providers.docker.hooks.docker as hooks
 import airflow.providers.docker.operators.docker as operators
+import airflow.providers.docker.operators.docker_swarm as swarm_operators
 import pytest
 
-from ecr_docker_operator import EcrDockerHook, EcrDockerOperator
+from ecr_docker_operator import EcrDockerHook, EcrDockerOperator, EcrDockerSwarmOperator, decorator
 
 made: Counter[str] = Counter()
 
@@ -22,6 +24,14 @@ class CountedOperator(EcrDockerOperator):
         super().__init__(**kwargs)
 
 
+class CountedSwarmOperator(EcrDockerSwarmOperator):
+    """Our Swarm operator; counts its instances."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        made["swarm operators"] += 1
+        super().__init__(**kwargs)
+
+
 class CountedHook(EcrDockerHook):
     """Our hook; counts its instances."""
 
@@ -30,9 +40,19 @@ class CountedHook(EcrDockerHook):
         super().__init__(*args, **kwargs)
 
 
-# The modules of the Swarm operator and of the decorator are imported later, so they build upon ours, too.
+@wraps(decorator.ecr_docker_task)
+def counted_task(*args: Any, **kwargs: Any) -> Any:
+    """Decorate with our decorator; counts its uses."""
+    made["decorators"] += 1
+    return _ecr_docker_task(*args, **kwargs)
+
+
+_ecr_docker_task = decorator.ecr_docker_task
+# Airflow finds this one by its name, and the tests ask for it by ours: see Suite.at.
+decorator.ecr_docker_task = counted_task
 # The operator's module keeps the provider's hook, because that is what our operator builds upon.
 operators.DockerOperator = CountedOperator  # type: ignore[misc]
+swarm_operators.DockerSwarmOperator = CountedSwarmOperator  # type: ignore[misc]
 hooks.DockerHook = CountedHook  # type: ignore[misc]
 
 
