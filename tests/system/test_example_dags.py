@@ -78,6 +78,7 @@ def test_every_example_is_run() -> None:
         "fan_out",
         "remote_engine",  # test_remote_engine.py
         "celery_workers",  # test_celery.py
+        "ecs_executor",  # test_ecs_executor.py
     }
 
 
