@@ -11,11 +11,10 @@ import secrets
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Self
 
+from tests.deployment.api import answers, trigger
 from tests.deployment.postgresql import PostgreSql
 from tests.deployment.run import Run
 from tests.deployment.settings import free_port, settings
@@ -79,14 +78,14 @@ class Deployment:
             """URL of the API server or, of Airflow 2, the webserver."""
             self._settings = {**settings(self.url, self.database.url, self.logs), **self._settings}
             self.command("db", "migrate")
-            old = self.command("version").split()[-1].startswith("2.")
+            old = self._is_airflow_2()
             self.start("scheduler", "scheduler", "--skip-serve-logs")
             if not old:
                 self.start("dag-processor", "dag-processor")
             server, host = ("webserver", "--hostname") if old else ("api-server", "--host")
             self.start(server, server, host, "127.0.0.1", "--port", str(port))
             health = f"{self.url}/health" if old else f"{self.url}/api/v2/monitor/health"
-            self.wait_until(lambda: _answers(health), START_SECONDS, f"the {server} to answer")
+            self.wait_until(lambda: answers(health), START_SECONDS, f"the {server} to answer")
             self._parts = parts.pop_all()
         return self
 
@@ -140,7 +139,10 @@ class Deployment:
         query = "SELECT 1 FROM serialized_dag WHERE dag_id = %s"
         self.wait_until(lambda: bool(self.database.query(query, dag_id)), START_SECONDS, f"the DAG {dag_id}")
         run_id = f"test-{secrets.token_hex(8)}"
-        self.command("dags", "trigger", dag_id, "--run-id", run_id, "--conf", json.dumps(conf or {}))
+        if self._is_airflow_2():
+            self.command("dags", "trigger", dag_id, "--run-id", run_id, "--conf", json.dumps(conf or {}))
+        else:
+            trigger(self.url, dag_id, run_id, conf or {})
         return run_id
 
     def look(self, dag_id: str, run_id: str) -> Run:
@@ -183,6 +185,10 @@ class Deployment:
         logs = sorted(self.logs.rglob("attempt=*.log"))
         return "\n".join(f"=== {log.relative_to(self.logs)}\n{log.read_text(errors='replace')}" for log in logs)
 
+    def _is_airflow_2(self) -> bool:
+        script = "from importlib.metadata import version; print(version('apache-airflow'))"
+        return subprocess.check_output([self._python, "-c", script]).startswith(b"2.")
+
     def _run(self, *arguments: str, environment: Mapping[str, str] | None = None, **options: Any) -> Family:
         command = [self._python, "-m", "airflow", *arguments]
         return Family(command, env=self.environment(environment), cwd=self.directory, **options)
@@ -190,11 +196,3 @@ class Deployment:
     def _stop(self) -> None:
         for name in list(self.processes):
             self.kill(name)
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - the URL is ours
-            return bool(answer.status == 200)
-    except OSError:
-        return False

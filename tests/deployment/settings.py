@@ -34,8 +34,9 @@ def settings(url: str, database_url: str, logs: Path) -> dict[str, str]:
         "api": {"base_url": url, "secret_key": key, "workers": "1"},
         "api_auth": {"jwt_secret": key},
         "webserver": {"secret_key": key, "workers": "1"},
-        "scheduler": {"scheduler_idle_sleep_time": "0.2"},
-        "dag_processor": {"parsing_processes": "1"},
+        "scheduler": {"scheduler_idle_sleep_time": "0.5"},
+        # Once is enough.
+        "dag_processor": {"parsing_processes": "1", "min_file_process_interval": "3600"},
         "usage_data_collection": {"enabled": "False"},
     }
     return {

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 from urllib.parse import parse_qs
 
 from botocore.auth import SigV4Auth
@@ -85,6 +85,13 @@ class AwsError(Exception):
         self.status, self.code, self.message = status, code, message
 
 
+class Service(Protocol):
+    """What answers the calls of a service whose protocol is JSON."""
+
+    def answer(self, operation: str, parameters: Any, caller: Identity, region: str) -> Any:
+        """Return the answer of an operation, or raise AwsError."""
+
+
 class Aws:
     """The API of ``ecr``, ``ecr-public`` and ``sts``, at an endpoint URL of this machine."""
 
@@ -94,8 +101,10 @@ class Aws:
         """Seconds that a token lives; tests make it short."""
         self.calls: list[Call] = []
         self.tokens: list[Token] = []
+        self.services: dict[str, Service] = {}
+        """Name of a service that is not one of these -> what answers its calls."""
         self.trust: dict[str, list[str]] = {}
-        """Role ARN -> ARNs that may assume it."""
+        """Role ARN -> ARNs, or names of services, that may assume it."""
         self.fault: AwsError | None = None
         """What every call is answered with, if set."""
         self.faults: list[AwsError] = []
@@ -133,10 +142,10 @@ class Aws:
         """Add an IAM user with an access key."""
         return self._add(account, f"arn:aws:iam::{account}:user/{name}", "AKIA")
 
-    def add_role(self, account: str, name: str, *, trusted: Identity) -> str:
-        """Add a role that *trusted* may assume, and return its ARN."""
+    def add_role(self, account: str, name: str, *, trusted: Identity | str) -> str:
+        """Add a role that *trusted*, an identity or an AWS service, may assume, and return its ARN."""
         arn = f"arn:aws:iam::{account}:role/{name}"
-        self.trust[arn] = [trusted.arn]
+        self.trust[arn] = [trusted if isinstance(trusted, str) else trusted.arn]
         return arn
 
     def find_token(self, password: str) -> Token | None:
@@ -177,13 +186,13 @@ class Aws:
             self.tokens.append(token)
         return token
 
-    def assume_role(self, role_arn: str, session: str, caller: Identity) -> Identity:
+    def assume_role(self, role_arn: str, session: str, caller: str) -> Identity:
         """Return new credentials of a role."""
-        if caller.arn not in self.trust.get(role_arn, []):
+        if caller not in self.trust.get(role_arn, []):
             raise AwsError(
                 403,
                 "AccessDenied",
-                f"User: {caller.arn} is not authorized to perform: sts:AssumeRole on resource: {role_arn}",
+                f"User: {caller} is not authorized to perform: sts:AssumeRole on resource: {role_arn}",
             )
         _, _, _, _, account, role = role_arn.split(":")
         name = role.removeprefix("role/")
@@ -271,8 +280,11 @@ class _Handler(BaseHTTPRequestHandler):
         form = {name: values[0] for name, values in parse_qs(body.decode()).items()} if service == "sts" else {}
         operation = form.get("Action") or self.headers["X-Amz-Target"].rpartition(".")[2]
         self.aws.calls.append(Call(service, operation, region, identity.arn))
+        if service in self.aws.services:
+            answer = self.aws.services[service].answer(operation, json.loads(body), identity, region)
+            return json.dumps(answer).encode()
         if operation == "AssumeRole":
-            return _assumed(self.aws.assume_role(form["RoleArn"], form["RoleSessionName"], identity))
+            return _assumed(self.aws.assume_role(form["RoleArn"], form["RoleSessionName"], identity.arn))
         if operation == "GetAuthorizationToken":
             token = self.aws.issue(service, region, identity)
             if self.aws.authorization_data is not None:

@@ -96,10 +96,11 @@ def test_forty_tasks_on_two_workers(running_stand: Stand, tmp_path: Path) -> Non
         def half_way() -> bool:
             run = airflow.look("celery_workers", run_id)
             on_second = {run.states[key] for key, host in run.hosts.items() if host == second.name}
-            done = list(run.states.values()).count("success")
-            return done >= TASKS // 2 and "running" in on_second and bool(second.engine.client.containers())
+            at_work = "running" in on_second and bool(second.engine.client.containers())
+            return run.ended or (list(run.states.values()).count("success") >= TASKS // 2 and at_work)
 
         airflow.wait_until(half_way, SECONDS, "half of the work")
+        assert not airflow.look("celery_workers", run_id).ended, airflow.task_logs()
         airflow.kill(second.name)
         run = airflow.wait("celery_workers", run_id, SECONDS)
 

@@ -125,6 +125,7 @@ def test_every_example_is_run() -> None:
         "taskflow",
         "remote_engine",  # test_remote_engine.py
         "celery_workers",  # test_celery.py
+        "ecs_executor",  # test_ecs_executor.py
     }
 
 
