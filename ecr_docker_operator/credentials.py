@@ -8,6 +8,7 @@ import logging
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from docker.auth import encode_header
@@ -26,6 +27,21 @@ DEFAULT_CONFIG: Mapping[str, Any] = {
     "retries": {"mode": "standard", "total_max_attempts": 5},
 }
 """How the token call waits, in seconds, and retries, unless the AWS connection or the user says otherwise."""
+
+MASKS = 30
+"""How many secrets of one process are masked in Airflow's logs: those of its first 10 tokens, three forms each.
+
+A task has a process of its own, and as a rule one token. Airflow never forgets a mask, though, and makes one expression
+of all: after 50 tokens, the next one would take Airflow 3 two seconds and 400 MB, and Airflow 2 refuses the expression
+when it is too large, which would be the end of the pull. Nothing logs a token in any case; masks are the second line.
+"""
+
+_masks = count()
+
+
+def _mask(secret: str) -> None:
+    if next(_masks) < MASKS:
+        mask_secret(secret)
 
 
 @dataclass(frozen=True)
@@ -80,15 +96,15 @@ class AwsIdentity:
 
 @dataclass(frozen=True)
 class EcrCredentials:
-    """A login for one registry; its secrets are masked in Airflow's logs from birth."""
+    """A login for one registry; its secrets are masked in Airflow's logs from birth, as far as :data:`MASKS` goes."""
 
     serveraddress: str
     username: str
     password: str = field(repr=False)
 
     def __post_init__(self) -> None:
-        mask_secret(self.password)
-        mask_secret(encode_header(self.auth_config).decode())
+        _mask(self.password)
+        _mask(encode_header(self.auth_config).decode())
 
     def __reduce__(self) -> NoReturn:
         msg = "EcrCredentials are not to be pickled: they hold a token, which is kept nowhere."
@@ -133,7 +149,7 @@ def _ask(registry: EcrRegistry, identity: AwsIdentity) -> str:
 
 def _decode(token: str) -> tuple[str, str] | None:
     if token:
-        mask_secret(token)
+        _mask(token)
     try:
         login = base64.b64decode(token, validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):
