@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import platform
-import shutil
+from contextlib import ExitStack
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from tests.isolation import isolate
+from tests.isolation import isolated
 
-_HOME = isolate()
+_ISOLATION = ExitStack()
+_ISOLATION.enter_context(isolated())
 
 import pytest
 
@@ -32,7 +33,7 @@ def pytest_report_header() -> str:
 
 def pytest_unconfigure() -> None:
     """Remove the configuration that the tests had instead of the machine's."""
-    shutil.rmtree(_HOME, ignore_errors=True)
+    _ISOLATION.close()
 
 
 @pytest.fixture

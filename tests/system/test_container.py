@@ -1,0 +1,48 @@
+"""A container that fails says why, where the engine knows; with images of Amazon ECR only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.providers.docker.exceptions import DockerContainerFailedException, DockerContainerFailedSkipException
+
+from ecr_docker_operator import EcrDockerOperator
+
+if TYPE_CHECKING:
+    from tests.stand import Stand
+
+pytestmark = pytest.mark.stand
+
+HOG = {"command": ["sh", "-c", "while true; do x=x$x$x; done"], "mem_limit": "8m"}
+
+
+def run(image: str, **parameters: Any) -> Any:
+    """Run a task on the stand."""
+    return EcrDockerOperator(task_id="task", image=image, **parameters).execute({})
+
+
+def test_image_that_is_not_on_ecr(stand: Stand) -> None:
+    """Of a container from elsewhere, nothing more is said than DockerOperator says."""
+    image = stand.push("hog")
+    run(image)
+    stand.engine.client.tag(image, "hog", "local")
+    with pytest.raises(DockerContainerFailedException) as caught:
+        run("hog:local", **HOG)
+    assert "Message" not in str(caught.value)
+    with pytest.raises(DockerContainerFailedException, match="out of memory"):
+        run(image, **HOG)
+
+
+def test_skip_on_the_exit_code(stand: Stand) -> None:
+    """A reason changes nothing about the exit codes that skip a task."""
+    with pytest.raises(DockerContainerFailedSkipException):
+        run(stand.push("skipped"), skip_on_exit_code=137, **HOG)
+
+
+def test_other_exit_codes(stand: Stand) -> None:
+    """A program that fails by itself fails as under DockerOperator."""
+    with pytest.raises(DockerContainerFailedException) as caught:
+        run(stand.push("failing"), command=["sh", "-c", "exit 3"])
+    assert "'StatusCode': 3" in str(caught.value)
+    assert "Message" not in str(caught.value)
