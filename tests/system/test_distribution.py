@@ -49,7 +49,7 @@ with DAG("dag", schedule=None):
 
     function(1)
     function(number="one")  # error: "number"
-    function(1, 2)  # error: Too many positional arguments
+    function(1, 2)  # error: Too many arguments
     function.expand(number=[1, 2])
     function.override(task_id="other")(3)
     function.nonsense()  # error: "nonsense"
