@@ -8,15 +8,18 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from docker.errors import APIError
+from docker.types.services import ContainerSpec, TaskTemplate
 
 from tests.stand import Stand
 from tests.stand.hosts import ACCOUNT, OTHER_REGION, REGION
 from tests.stand.namespaces import ADDRESS
+from tests.stand.swarm import swarm
 from tests.system.conftest import ROOT
 
 if TYPE_CHECKING:
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.stand
 
+SECONDS = 60
 HOST = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 
 
@@ -52,6 +56,29 @@ def test_it_leaves_nothing_behind() -> None:
     host, port = stand.aws.url.removeprefix("http://").split(":")
     with socket.socket() as probe:
         assert probe.connect_ex((host, int(port))) == errno.ECONNREFUSED
+
+
+def test_a_swarm_leaves_nothing_behind() -> None:
+    """Nor does anything outlive a second engine on a network of its own, in a Swarm whose service still ran."""
+    interfaces = Path("/proc/net/dev").read_text().count(":")
+    with Stand() as stand, stand.second_engine() as worker, swarm(stand.engine, worker):
+        name = stand.directory.name
+        image = stand.push()
+        login = {"username": "AWS", "password": stand.aws.issue("ecr", REGION, stand.worker).password}
+        for engine in (stand.engine, worker):
+            engine.client.pull(image, auth_config=login)
+        stand.engine.client.create_service(TaskTemplate(ContainerSpec(image, ["sleep", "600"])))
+        deadline = time.monotonic() + SECONDS
+        while not running(stand.engine.client) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert running(stand.engine.client)
+    assert traces(name) == []
+    assert Path("/proc/net/dev").read_text().count(":") == interfaces
+
+
+def running(manager: APIClient) -> list[str]:
+    """Return the tasks of the Swarm that run."""
+    return [task["ID"] for task in manager.tasks() if task["Status"]["State"] == "running"]
 
 
 def test_two_at_the_same_time() -> None:
