@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import time
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import redis
@@ -12,7 +15,6 @@ from tests.stand.install import SERVERS, find_program, install_parts
 from tests.stand.process import Family
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from types import TracebackType
 
 START_SECONDS = 60
@@ -26,19 +28,18 @@ _OPTIONS = {
 
 
 class Redis:
-    """A server with its files in *directory*, which must be short enough for a socket's path."""
+    """An empty server, with a directory of its own."""
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    def __init__(self) -> None:
         self._parts = ExitStack()
-        self.url = f"redis+socket://{directory}/socket"
-        """Its URL, as Celery takes it."""
 
     def __enter__(self) -> Self:
         """Install it if it is missing, start it and wait until it answers."""
         install_parts(SERVERS)
         with ExitStack() as parts:
-            self._directory.mkdir()
+            # Not a test's directory, whose path may be too long for a socket's.
+            self._directory = Path(tempfile.mkdtemp(prefix="ecr-redis-"))
+            parts.callback(shutil.rmtree, self._directory)
             socket = self._directory / "socket"
             options = {**_OPTIONS, "dir": str(self._directory), "unixsocket": str(socket)}
             arguments = [argument for name, value in options.items() for argument in (f"--{name}", value)]
@@ -48,12 +49,14 @@ class Redis:
             self._client = parts.enter_context(redis.Redis(unix_socket_path=str(socket)))
             self._wait(process)
             self._parts = parts.pop_all()
+        self.url = f"redis+socket://{socket}"
+        """Its URL, as Celery takes it."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """End the server."""
+        """End the server, and remove its files."""
         self._parts.close()
 
     def dump(self) -> bytes:

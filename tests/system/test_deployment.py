@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.stand
 
-SECONDS = 180
+SECONDS = 400
 
 # A process that starts a deployment, and says so, and is then killed.
 STARTS = """

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.stand
 
-SECONDS = 180
+SECONDS = 400
 CLUSTER, FAMILY, CONTAINER = "airflow", "airflow-task", "worker"
 EXECUTOR = "airflow.providers.amazon.aws.executors.ecs.AwsEcsExecutor"
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
