@@ -56,22 +56,23 @@ class Environment:
 
     def __init__(self, cell: Cell, directory: Path) -> None:
         self._directory = directory
-        self._python = directory / "venv" / "bin" / "python"
+        self.python = directory / "venv" / "bin" / "python"
+        """Its interpreter."""
         interpreter = find_interpreter(cell.python, cell.allowed)
         _uv("venv", "--no-python-downloads", "--python", interpreter, str(directory / "venv"))
         project = ["--editable", f"{ROOT}[dev]"]
-        _uv("pip", "install", "--python", str(self._python), *project, *cell.requirements)
+        _uv("pip", "install", "--python", str(self.python), *project, *cell.requirements)
 
     def versions(self) -> dict[str, str]:
         """Return what is really installed, by column of the table."""
-        done = _run([str(self._python), "-c", _VERSIONS])
+        done = _run([str(self.python), "-c", _VERSIONS])
         found: dict[str, str] = json.loads(done.stdout)
         return found
 
     def test(self, name: str, paths: Sequence[str]) -> Result:
         """Run the tests at *paths*."""
         report = self._directory / f"{name}.xml"
-        command = [str(self._python), "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
+        command = [str(self.python), "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
         # Errors out of warnings are for the versions that one works with: old ones warn of their own parts.
         command += ["-W", "default", *paths]
         done = subprocess.run(

@@ -22,19 +22,35 @@ if TYPE_CHECKING:
 
     from docker.api.client import APIClient
 
+    from tests.deployment.postgresql import PostgreSql
+
 SECONDS_BETWEEN_SAMPLES = 0.02
 _NOT_INSIDE = (CodeType, FrameType, FunctionType, ModuleType, logging.Logger, type)
 
 
 def files(place: str, *folders: Path) -> Iterator[Piece]:
-    """Yield every file under *folders*, its path included."""
+    """Yield every file under *folders*, and its name."""
     for folder in folders:
         for root, _, names in os.walk(folder):
             for name in names:
                 path = Path(root, name)
+                yield Piece(place, root, name.encode())
                 if path.is_file():
                     with contextlib.suppress(FileNotFoundError):  # it was temporary
-                        yield Piece(place, str(path), bytes(path) + b"\n" + path.read_bytes())
+                        yield Piece(place, str(path), path.read_bytes())
+
+
+def tables(database: PostgreSql) -> Iterator[Piece]:
+    """Yield every table of Airflow's metadata database, those without rows apart."""
+    query = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
+    for (table,) in database.query(query):
+        rows = database.query(f'SELECT * FROM "{table}"')  # noqa: S608 - PostgreSQL gave the name
+        for number, row in enumerate(rows):
+            yield Piece(f"table {table}", f"row {number}", b"\n".join(map(_plain, row)))
+
+
+def _plain(value: object) -> bytes:
+    return value.tobytes() if isinstance(value, memoryview) else json.dumps(value, default=str).encode()
 
 
 def engine(client: APIClient) -> Iterator[Piece]:
