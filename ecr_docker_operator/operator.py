@@ -37,7 +37,7 @@ class EcrDockerOperator(DockerOperator):
     :param verify: whether, or with which file of certificates, to verify the TLS certificate of AWS.
         Default: ``None``, as the AWS connection says, else boto3's. (templated)
     :param botocore_config: configuration of the botocore client that asks for the token; see
-        ``botocore.config.Config``. Default: 5 seconds to connect, 15 to answer, 5 attempts in all.
+        ``botocore.config.Config``. Default: 5 seconds to connect, 15 to answer, 8 attempts in all.
 
     All other parameters are DockerOperator's.
 

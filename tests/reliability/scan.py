@@ -8,7 +8,6 @@ that, and inside of gzip, zlib (Airflow's own compression) and hexadecimal digit
 from __future__ import annotations
 
 import base64
-import gzip
 import re
 import zlib
 from collections import Counter
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 _GRAM, _STEP = 10, 11
 _HEX = re.compile(rb"(?:[0-9a-fA-F]{2}){20,}")
 _DEPTH = 4
+_GZIP_OR_ZLIB = zlib.MAX_WBITS + 32
 
 
 class Piece(NamedTuple):
@@ -97,18 +97,14 @@ def _layers(content: bytes, depth: int = _DEPTH) -> Iterator[bytes]:
     yield content
     if depth == 0:
         return
-    if content[:2] == b"\x1f\x8b":
-        yield from _layers(gzip.decompress(content), depth - 1)
-    elif content[:1] == b"\x78":
-        unpacked = _inflate(content)
-        if unpacked:
-            yield from _layers(unpacked, depth - 1)
+    if content[:2] == b"\x1f\x8b" or content[:1] == b"\x78":
+        yield from _layers(_unpack(content), depth - 1)
     for digits in _HEX.findall(content):
         yield from _layers(bytes.fromhex(digits.decode()), depth - 1)
 
 
-def _inflate(content: bytes) -> bytes:
+def _unpack(content: bytes) -> bytes:
     try:
-        return zlib.decompressobj().decompress(content)
-    except zlib.error:  # it only starts like that: with an "x"
+        return zlib.decompressobj(_GZIP_OR_ZLIB).decompress(content)
+    except zlib.error:  # it only starts like that, with an "x" for instance
         return b""

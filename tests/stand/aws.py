@@ -77,6 +77,37 @@ class Call:
     arn: str
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """One try of a GetAuthorizationToken call."""
+
+    invocation: str
+    """What botocore calls the call; the same for all its tries (header ``amz-sdk-invocation-id``)."""
+    at: float
+    """Seconds, of a clock that only moves forward."""
+    throttled: bool
+
+
+class Quota:
+    """A token bucket, as AWS throttles with: so many calls per second, and so many at once after a rest."""
+
+    def __init__(self, rate: float, burst: int) -> None:
+        self._rate, self._burst = rate, burst
+        self._left, self._at = float(burst), time.monotonic()
+        self._lock = threading.Lock()
+
+    def take(self) -> bool:
+        """Return whether one more call is within the quota."""
+        with self._lock:
+            now = time.monotonic()
+            self._left = min(self._burst, self._left + (now - self._at) * self._rate)
+            self._at = now
+            if self._left < 1:
+                return False
+            self._left -= 1
+            return True
+
+
 class AwsError(Exception):
     """An error as AWS answers it."""
 
@@ -105,6 +136,9 @@ class Aws:
         """Name of a service that is not one of these -> what answers its calls."""
         self.trust: dict[str, list[str]] = {}
         """Role ARN -> ARNs, or names of services, that may assume it."""
+        self.quota: Quota | None = None
+        """Of GetAuthorizationToken; beyond it, AWS throttles."""
+        self.attempts: list[Attempt] = []
         self.fault: AwsError | None = None
         """What every call is answered with, if set."""
         self.faults: list[AwsError] = []
@@ -160,6 +194,8 @@ class Aws:
         """Forget calls and tokens, and answer as at the start."""
         self.calls.clear()
         self.tokens.clear()
+        self.attempts.clear()
+        self.quota = None
         self.lifetime = TWELVE_HOURS
         self.fault = None
         self.faults.clear()
@@ -167,6 +203,20 @@ class Aws:
         self.authorization_data = None
         for identity in self.identities.values():
             identity.may_get_token, identity.session_over, identity.partition = True, False, None
+
+    def waits(self) -> list[float]:
+        """Return for each GetAuthorizationToken call the seconds between its first and its last try."""
+        tries: dict[str, list[float]] = {}
+        for attempt in list(self.attempts):
+            tries.setdefault(attempt.invocation, []).append(attempt.at)
+        return [max(times) - min(times) for times in tries.values()]
+
+    def admit(self, invocation: str) -> None:
+        """Note a try of a GetAuthorizationToken call, and throttle it if the quota is used up."""
+        throttled = self.quota is not None and not self.quota.take()
+        self.attempts.append(Attempt(invocation, time.monotonic(), throttled))
+        if throttled:
+            raise AwsError(400, "ThrottlingException", "Rate exceeded")
 
     def issue(self, service: str, region: str, identity: Identity) -> Token:
         """Issue a token, as GetAuthorizationToken does."""
@@ -286,6 +336,7 @@ class _Handler(BaseHTTPRequestHandler):
         if operation == "AssumeRole":
             return _assumed(self.aws.assume_role(form["RoleArn"], form["RoleSessionName"], identity.arn))
         if operation == "GetAuthorizationToken":
+            self.aws.admit(self.headers.get("amz-sdk-invocation-id", ""))
             token = self.aws.issue(service, region, identity)
             if self.aws.authorization_data is not None:
                 return json.dumps({"authorizationData": self.aws.authorization_data}).encode()

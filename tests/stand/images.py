@@ -10,7 +10,7 @@ import platform
 import tarfile
 import uuid
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,12 @@ def build(text: str | None = None, *, program: bytes | None = None) -> Image:
         "config": {"Env": ["PATH=/bin"], "Cmd": ["cat", "/image"]},
         "rootfs": {"type": "layers", "diff_ids": [digest(tar) for tar in tars]},
     }
-    return Image(tuple(gzip.compress(tar, mtime=0) for tar in tars), json.dumps(config).encode())
+    return Image(tuple(map(_pack, tars)), json.dumps(config).encode())
+
+
+@lru_cache(maxsize=2)  # for the busybox of a series of images
+def _pack(tar: bytes) -> bytes:
+    return gzip.compress(tar, mtime=0)
 
 
 def _busybox(program: bytes | None) -> bytes:

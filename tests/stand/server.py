@@ -16,6 +16,9 @@ SECONDS_TO_NOTICE_THE_END = 0.02
 class Server(ThreadingHTTPServer):
     """A server on a free port of 127.0.0.1, or on a socket that listens already; ends with ``stop``."""
 
+    # A crowd at the same moment is let in, not turned away for a second or more.
+    request_queue_size = 1024
+
     def __init__(
         self,
         handler: type[BaseHTTPRequestHandler],

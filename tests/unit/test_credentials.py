@@ -234,7 +234,7 @@ def test_default_config() -> None:
     """Without any configuration, the client waits and retries as documented."""
     config = IDENTITY.client(REGISTRY).meta.config
     assert (config.connect_timeout, config.read_timeout) == (5, 15)
-    assert (config.retries["mode"], config.retries["total_max_attempts"]) == ("standard", 5)
+    assert (config.retries["mode"], config.retries["total_max_attempts"]) == ("standard", 8)
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ def test_default_config() -> None:
             "(gone) could not be found. Add the profile on the worker, or name another",
         ),
         (
-            IDENTITY,
+            AwsIdentity(None, botocore_config={"retries": {"total_max_attempts": 1}}),
             {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"},
             "Check the way to AWS: without internet, a VPC endpoint",
         ),

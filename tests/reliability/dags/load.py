@@ -1,0 +1,14 @@
+"""Many mapped tasks, each with an image of its own that has to be pulled."""
+
+import os
+
+from airflow import DAG
+
+from ecr_docker_operator import EcrDockerOperator
+
+IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/load"
+
+with DAG("load", schedule=None, max_active_tasks=16):
+    EcrDockerOperator.partial(task_id="pull", command="true", auto_remove="force").expand(
+        image=[f"{IMAGE}:{number}" for number in range(int(os.environ.get("TASKS", "1")))]
+    )
