@@ -19,7 +19,7 @@ ISOLATION = ExitStack()
 ISOLATION.enter_context(isolated())
 
 from tests.reliability.campaign import campaign
-from tests.reliability.load import load
+from tests.reliability.load import load, rush
 from tests.reliability.soak import soak
 from tests.stand import Stand
 
@@ -83,6 +83,13 @@ def measure_load(report: Report) -> None:
         f"{done.succeeded} of {done.tasks}; {done.tokens} tokens, {done.throttled} tries throttled, "
         f"slowest wait {done.slowest:.1f} s; {done.seconds:.0f} s in all",
         clean=done.succeeded == done.tasks,
+    )
+    rushed = rush(200)
+    report.say(
+        "callers of AWS at the same moment that get their token",
+        f"{rushed.succeeded} of {rushed.callers}; {rushed.throttled} tries throttled, "
+        f"slowest wait {rushed.slowest:.1f} s",
+        clean=rushed.succeeded == rushed.callers,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,9 @@ AIRFLOW_2 = "2.11.2"
 
 
 @pytest.fixture(scope="session", params=["newest", AIRFLOW_2])
-def python(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Provide the Python of this environment, then one with Airflow 2 and this package."""
+def installed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """Provide version of Airflow and Python of this environment, then of one with Airflow 2 and this package."""
     if request.param == AIRFLOW_2:
         [cell] = [cell for cell in CELLS if cell.airflow == AIRFLOW_2]
-        return Environment(cell, tmp_path_factory.mktemp("airflow-2")).python
-    return Path(sys.executable)
+        return AIRFLOW_2, Environment(cell, tmp_path_factory.mktemp("airflow-2")).python
+    return version("apache-airflow"), Path(sys.executable)

@@ -18,13 +18,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ecr_docker_operator.credentials import DEFAULT_CONFIG
 from tests.deployment import Deployment
 from tests.stand import Stand
-from tests.stand.aws import Quota
-from tests.stand.hosts import REGION
+from tests.stand.aws import Aws, Quota
+from tests.stand.hosts import ACCOUNT, REGION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from tests.stand.aws import Aws
 
 RATE, BURST = 20, 20
 AT_A_TIME = 16
@@ -56,7 +54,7 @@ class Rush:
     """What came of many token calls at the same moment."""
 
     callers: int
-    failed: int
+    succeeded: int
     throttled: int
     """Tries that were throttled."""
     slowest: float
@@ -103,16 +101,12 @@ def _first_served() -> Iterator[None]:
         os.setpriority(os.PRIO_PROCESS, 0, before)
 
 
-def rush(aws: Aws, callers: int, botocore_config: dict[str, Any] | None = None) -> Rush:
-    """Let many callers ask for a token at the same moment, where the environment leads to *aws*.
+def rush(callers: int, botocore_config: dict[str, Any] | None = None) -> Rush:
+    """Let many callers ask for a token at the same moment, where 20 calls a second are answered.
 
     :param botocore_config: what replaces the package's default, as the operator's parameter of that name does.
     """
-    aws.quota = Quota(RATE, BURST)
     config = Config(**DEFAULT_CONFIG).merge(Config(**botocore_config or {}))
-    session = boto3.session.Session()
-    # Made beforehand, so that callers do not wait for each other's; each has its own, as tasks do.
-    clients = [session.client("ecr", REGION, config=config) for _ in range(callers)]
     start = Barrier(callers)
 
     def call(client: Any) -> float | None:
@@ -124,7 +118,12 @@ def rush(aws: Aws, callers: int, botocore_config: dict[str, Any] | None = None) 
             return None
         return time.monotonic() - began
 
-    with ThreadPoolExecutor(callers) as pool:
-        waits = list(pool.map(call, clients))
-    served = [wait for wait in waits if wait is not None]
-    return Rush(callers, waits.count(None), sum(attempt.throttled for attempt in aws.attempts), max(served))
+    with Aws() as aws, ThreadPoolExecutor(callers) as pool:
+        worker = aws.add_user(ACCOUNT, "worker")
+        session = boto3.session.Session(worker.access_key, worker.secret_key, region_name=REGION)
+        # Made beforehand, so that callers do not wait for each other's; each has its own, as tasks do.
+        clients = [session.client("ecr", endpoint_url=aws.url, config=config) for _ in range(callers)]
+        aws.quota = Quota(RATE, BURST)
+        waits = [wait for wait in pool.map(call, clients) if wait is not None]
+        throttled = sum(attempt.throttled for attempt in aws.attempts)
+    return Rush(callers, len(waits), throttled, max(waits))

@@ -16,7 +16,7 @@ from tests.stand.registry import EXPIRED, PUBLIC, Answer
 from tests.system.conftest import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.stand import Stand
@@ -82,8 +82,11 @@ def look(airflow: Deployment, stand: Stand, processes: Processes) -> Iterator[Pi
     yield from processes.pieces()
 
 
-def test_no_token_anywhere(python: Path, stand: Stand, tmp_path: Path) -> None:
+def test_no_token_anywhere(
+    installed: tuple[str, Path], stand: Stand, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     """At log level DEBUG, no log, file, table, container or process has a piece of a token, but of what was planted."""
+    version, python = installed
     environment = prepare(stand)
     planted = secrets.token_urlsafe(300)
     folders = {"HOME": "home", "TMPDIR": "temp", "DOCKER_CONFIG": "docker", "AIRFLOW_HOME": "airflow"}
@@ -103,5 +106,7 @@ def test_no_token_anywhere(python: Path, stand: Stand, tmp_path: Path) -> None:
     # One for each pull: twice where it is tried again or by "own_code", none for the refused.
     assert len(stand.aws.tokens) == 13
     assert found.hits == []
+    looked = f"{len(pieces)} pieces, {sum(found.bytes.values()) >> 20} MiB, for {len(stand.aws.tokens)} tokens"
+    record_property(f"left by Airflow {version}", f"{looked}, {len(found.hits)} hits")
     shown = Scanner([planted]).scan(pieces)
     assert {hit.place for hit in shown.hits} >= PLACES
