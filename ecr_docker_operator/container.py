@@ -15,6 +15,8 @@ log = logging.getLogger(__name__)
 
 # Of a process that was ended by the signal KILL: 128 + 9 (Docker documentation, "docker run", "Exit status").
 KILLED = 137
+# As Go names them. What is spelled otherwise, by engines other than Docker's, is not compared.
+ARCHITECTURES = {"386", "amd64", "arm", "arm64", "loong64", "mips64le", "ppc64le", "riscv64", "s390x"}
 
 
 class EcrWait(ClientMethod):
@@ -51,7 +53,7 @@ class EcrWait(ClientMethod):
         if exit_code == KILLED:
             return container_killed(image, out_of_memory=found["State"]["OOMKilled"], limit=host["Memory"])
         made_for, engine = self._client.inspect_image(found["Image"]), self._client.version()
-        if made_for["Architecture"] != engine["Arch"]:
+        if made_for["Architecture"] != engine["Arch"] and {made_for["Architecture"], engine["Arch"]} <= ARCHITECTURES:
             runs = f"{engine['Os']}/{engine['Arch']}"
             return container_of_other_platform(image, f"{made_for['Os']}/{made_for['Architecture']}", runs)
         return None

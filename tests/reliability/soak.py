@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 WARM_UP = 30
 """Pulls before the first look: Python, boto3 and Airflow load what they need, and the bound of masks is reached."""
+MORE_MEMORY = 32
+"""MiB that a process may grow by; a leak of a token's three forms alone would be 10 in 1,000 pulls."""
 # In one of so many rounds, the whole operator pulls and runs; in the others the hook's client pulls.
 RUN_EVERY = 10
 
@@ -58,6 +60,17 @@ class Figures:
     before: Look
     """After the warm-up."""
     after: Look
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether nothing grew but memory, and that by less than :data:`MORE_MEMORY`."""
+        before, after = self.before, self.after
+        return (
+            after.memory - before.memory < MORE_MEMORY
+            and after.descriptors <= before.descriptors
+            and after.threads <= before.threads
+            and after.temporary_files <= before.temporary_files
+        )
 
 
 def soak(stand: Stand, pulls: int) -> Figures:
