@@ -14,6 +14,7 @@ from docker.types.services import Mount
 from ecr_docker_operator import EcrEngineError, EcrPullError
 from tests.reliability.case import Case, Scene
 from tests.reliability.registry_cases import NOT_PULLED
+from tests.stand.certificates import Authority
 from tests.stand.images import build
 
 if TYPE_CHECKING:
@@ -22,6 +23,35 @@ if TYPE_CHECKING:
 
 WAIT = "while [ ! -e /scene/mended ]; do sleep 0.1; done"
 HOG = "[ -e /scene/mended ] || while true; do x=x$x$x; done"
+
+
+@contextmanager
+def no_engine(scene: Scene) -> Iterator[None]:
+    """Lead the worker to a socket that is not there."""
+    scene.push()
+    scene.words["nowhere"] = f"unix://{scene.directory}/docker.sock"
+    scene.set("DOCKER_HOST", scene.words["nowhere"])
+    yield
+    scene.set("DOCKER_HOST", scene.stand.engine.url)
+
+
+@contextmanager
+def stranger(scene: Scene) -> Iterator[None]:
+    """Let the worker have a client certificate of an authority that the engine does not know."""
+    scene.push()
+    engine, files = scene.stand.engine, scene.directory
+    (files / "ca.pem").write_text(engine.authority.certificate)
+    client = files / "client.pem"
+    client.write_bytes(Authority(files).issue_file("worker").read_bytes())
+    scene.words["remote"] = engine.remote_url
+    scene.parameters |= {
+        "docker_url": engine.remote_url,
+        "tls_ca_cert": str(files / "ca.pem"),
+        "tls_client_cert": str(client),
+        "tls_client_key": str(client),
+    }
+    yield
+    client.write_bytes(engine.authority.issue_file("worker").read_bytes())
 
 
 @contextmanager
@@ -118,6 +148,21 @@ LOST = (
 )
 
 CASES = [
+    Case(
+        "engine not there",
+        "{nowhere}: not connected to the Docker engine. No such file or directory. "
+        "Start the engine there, or name in docker_url where it is.",
+        no_engine,
+        EcrEngineError,
+    ),
+    Case(
+        "TLS of the engine",
+        "{remote}: not connected to the Docker engine. * The engine did not accept the worker's certificate, or got "
+        "none: name one in tls_client_cert, and its key in tls_client_key, that is valid today and signed by an authority of "
+        "the engine's tlscacert.",
+        stranger,
+        EcrEngineError,
+    ),
     Case("restarted during the pull", f"{{image}}: not pulled. {LOST}", restarted_during_pull, EcrEngineError),
     Case("killed during the run", LOST, killed_during_run, EcrEngineError),
     Case(
