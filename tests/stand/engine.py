@@ -94,13 +94,6 @@ class Engine:
         finally:
             subprocess.run(self._namespaces.command("umount", where), check=True)
 
-    def connections(self) -> int:
-        """Return how many connections from outside of the stand's namespaces to the engine's socket are open."""
-        path = self.url.removeprefix("unix://")
-        # The kernel keeps both ends in the network namespace of who connects.
-        table, connected = Path("/proc/net/unix").read_text(), "03"
-        return sum(line.endswith(f" {path}") and line.split()[5] == connected for line in table.splitlines())
-
     def has(self, image: str) -> bool:
         """Return whether *image* is on the engine."""
         return bool(self.client.images(name=image))
