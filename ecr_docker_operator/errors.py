@@ -357,6 +357,15 @@ def container_of_other_platform(image: str, made_for: str, engine: str) -> str:
     )
 
 
+class EcrKilledError(EcrError):
+    """The task was killed before its container started."""
+
+    @classmethod
+    def before_start(cls) -> EcrKilledError:
+        """Return the error for a container that is not started any more."""
+        return cls("The task was killed before its container started, so it is not started any more.")
+
+
 class EcrUpstreamError(EcrError):
     """A part of docker-py that this package leans on has moved."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from airflow.providers.docker.hooks.docker import DockerHook
 from docker.auth import convert_to_hostname
@@ -12,7 +12,7 @@ from ecr_docker_operator import auth
 from ecr_docker_operator.container import EcrWait
 from ecr_docker_operator.credentials import AwsIdentity
 from ecr_docker_operator.engine import Attempts, EcrSend
-from ecr_docker_operator.errors import EcrInputError
+from ecr_docker_operator.errors import EcrInputError, EcrKilledError
 from ecr_docker_operator.image import check
 from ecr_docker_operator.pull import EcrPull
 from ecr_docker_operator.registry import EcrRegistry
@@ -50,6 +50,7 @@ class EcrDockerHook(DockerHook):
     """
 
     _attempts: Attempts | None = None
+    _killed = False
 
     def __init__(
         self,
@@ -129,7 +130,15 @@ class EcrDockerHook(DockerHook):
         client.create_service = EcrService(client, logins)
         if self.registry:
             client.wait = EcrWait(client)
+        if self._killed:
+            _start_nothing(client)
         return client
+
+    def start_nothing(self) -> None:
+        """Let the client, or one that is made later, start no container and no service any more."""
+        self._killed = True
+        if self.client_created:
+            _start_nothing(self.api_client)
 
     def _is_left_over(self, docker_conn_id: str) -> bool:
         connection = self.get_connection(docker_conn_id)
@@ -139,3 +148,11 @@ class EcrDockerHook(DockerHook):
         if self.registry and self.registry.host.lower() == host.lower():
             return True
         return EcrRegistry.parse(host) is not None
+
+
+def _start_nothing(client: APIClient) -> None:
+    def refuse(*_: Any, **__: Any) -> NoReturn:
+        raise EcrKilledError.before_start()
+
+    for method in ("create_container", "create_service", "start"):
+        setattr(client, method, refuse)

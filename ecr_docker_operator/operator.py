@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.docker.operators.docker import DockerOperator
-from docker.errors import TLSParameterError
+from docker.errors import NotFound, TLSParameterError
 
 from ecr_docker_operator.credentials import AwsIdentity
 from ecr_docker_operator.errors import EcrInputError
@@ -96,6 +96,16 @@ class EcrDockerOperator(DockerOperator):
         except TLSParameterError as error:
             raise EcrInputError.tls_files(error.args[0]) from error
         return EcrDockerHook.adopt(hook, identity, registry, engine_urls=self.docker_url)
+
+    def on_kill(self) -> None:
+        """Stop the container, or see to it that none is started any more."""
+        # Airflow 3 leaves a task a few seconds after this, in which its pull may end.
+        self.hook.start_nothing()
+        try:
+            super().on_kill()
+        except NotFound as error:
+            # With auto_remove="force", a task whose time is over has removed it; Airflow would show this instead.
+            self.log.info("The container does not need to be stopped: %s", error.explanation)
 
 
 def _text(value: Any) -> Any:

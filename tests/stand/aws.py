@@ -12,7 +12,7 @@ import re
 import secrets
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
@@ -28,7 +28,7 @@ from tests.stand.server import Server
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
 TWELVE_HOURS = 12 * 3600.0
@@ -148,6 +148,8 @@ class Aws:
         """Seconds that AWS's clock is ahead of ours."""
         self.authorization_data: Any = None
         """What GetAuthorizationToken answers instead of a token's data, if set."""
+        self.at_call: Callable[[], object] | None = None
+        """What is done before each call is answered."""
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -201,6 +203,7 @@ class Aws:
         self.faults.clear()
         self.clock_ahead = 0.0
         self.authorization_data = None
+        self.at_call = None
         for identity in self.identities.values():
             identity.may_get_token, identity.session_over, identity.partition = True, False, None
 
@@ -319,9 +322,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/xml" if query else "application/x-amz-json-1.1")
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
-        self.wfile.write(answer)
+        # Who was kept waiting may be gone.
+        with suppress(ConnectionError):
+            self.wfile.write(answer)
 
     def _answer(self, request: AWSRequest, body: bytes) -> bytes:
+        if self.aws.at_call:
+            self.aws.at_call()
         if self.aws.faults:
             raise self.aws.faults.pop(0)
         if self.aws.fault:
