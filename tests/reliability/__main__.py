@@ -56,7 +56,7 @@ def count_tests(report: Report) -> None:
     for what, names in TESTS.items():
         with tempfile.TemporaryDirectory() as directory:
             result = Path(directory, "result.xml")
-            command = [sys.executable, "-m", "pytest", "-q", f"--junit-xml={result}"]
+            command = [sys.executable, "-m", "pytest", "-q", f"--junit-xml={result}", "-o", "junit_family=xunit1"]
             paths = [f"tests/reliability/{name}" for name in names]
             done = subprocess.run([*command, *paths], cwd=ROOT, capture_output=True, text=True, check=False)
             root = ET.parse(result).getroot()  # noqa: S314 - pytest wrote it just now

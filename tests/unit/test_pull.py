@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 import json
 import re
+from traceback import TracebackException
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from docker.api.client import APIClient
+from docker.auth import encode_header
 from docker.errors import APIError, NotFound
 
 from ecr_docker_operator import EcrPullError
@@ -219,6 +221,23 @@ def test_cause_is_kept(client: APIClient, engine: RecordingEngine) -> None:
         EcrPull(client.pull, LOGINS, "")(IMAGE)
     assert isinstance(caught.value.__cause__, APIError)
     assert caught.value.__cause__.status_code == 500
+
+
+def test_error_carries_no_token(client: APIClient, engine: RecordingEngine, aws: Aws) -> None:
+    """Neither the variables of the frames that an error comes from nor the request that it remembers have the login."""
+    install(client, LOGINS.identity, None)
+    engine.pull_status, engine.pull_answer = 500, "oops"
+    with pytest.raises(EcrPullError) as caught:
+        EcrPull(client.pull, LOGINS, "")(IMAGE)
+    [password] = engine.passwords()
+    assert password == aws.tokens[0].password
+    header = engine.asked[-1].login or {}
+    told = "".join(TracebackException.from_exception(caught.value, capture_locals=True).format())
+    assert "in pull" in told
+    assert encode_header(header).decode() not in told
+    assert isinstance(caught.value.__cause__, APIError)
+    assert caught.value.__cause__.response is not None
+    assert "X-Registry-Auth" not in caught.value.__cause__.response.request.headers
 
 
 def test_it_is_still_docker_pys_method(client: APIClient) -> None:
