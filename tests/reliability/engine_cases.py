@@ -158,8 +158,8 @@ CASES = [
     Case(
         "TLS of the engine",
         "{remote}: not connected to the Docker engine. * The engine did not accept the worker's certificate, or got "
-        "none: name one in tls_client_cert, and its key in tls_client_key, that is valid today and signed by an authority "
-        "of the engine's tlscacert.",
+        "none: name one in tls_client_cert, and its key in tls_client_key, that is valid today and signed by an "
+        "authority of the engine's tlscacert.",
         stranger,
         EcrEngineError,
     ),

@@ -88,7 +88,7 @@ def stuck_in_token_call(stand: Stand, _: str) -> Iterator[Callable[[], None]]:
 def stuck_in_pull(stand: Stand, _: str) -> Iterator[Callable[[], None]]:
     """Keep the engine waiting for a layer."""
     with Hold() as hold:
-        stand.registry.at_layer = hold
+        stand.registry.at_next_layer(hold)
         yield hold.wait_for_somebody
 
 
