@@ -12,11 +12,14 @@ import urllib3
 from docker.errors import APIError, DockerException
 
 from ecr_docker_operator.compat import AirflowException
-from ecr_docker_operator.errors import EcrEngineError
+from ecr_docker_operator.errors import EcrEngineError, EcrKilledError
 from ecr_docker_operator.method import ClientMethod
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+# Paths of the Docker Engine API by which a container or a service comes into being, or starts.
+_STARTS = re.compile(r"/(?:containers|services)/create(?:\?|$)|/containers/[^/]+/start(?:\?|$)")
 
 
 class Attempts:
@@ -76,19 +79,24 @@ class EcrSend(ClientMethod):
 
     :param send: the client's own method (``requests.Session.send``).
     :param url: of the engine.
+    :param is_killed: tells whether the task was killed, so that nothing is started any more.
     """
 
-    def __init__(self, send: Callable[..., Any], url: str) -> None:
+    def __init__(self, send: Callable[..., Any], url: str, is_killed: Callable[[], bool]) -> None:
         super().__init__(send)
         self._url = url
+        self._is_killed = is_killed
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, request: requests.PreparedRequest, **kwargs: Any) -> Any:
         """Send a request; parameters and result are those of ``requests.Session.send``.
 
         :raises EcrEngineError: if the engine cannot be reached any more, or does not answer in time.
+        :raises EcrKilledError: if the task was killed, and the request would start something.
         """
+        if self._is_killed() and request.method == "POST" and _STARTS.search(request.path_url):
+            raise EcrKilledError.before_start()
         with not_lost(self._url):
-            return self._method(*args, **kwargs)
+            return self._method(request, **kwargs)
 
 
 @contextmanager

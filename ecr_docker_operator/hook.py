@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.docker.hooks.docker import DockerHook
 from docker.auth import convert_to_hostname
@@ -12,7 +12,7 @@ from ecr_docker_operator import auth
 from ecr_docker_operator.container import EcrWait
 from ecr_docker_operator.credentials import AwsIdentity
 from ecr_docker_operator.engine import Attempts, EcrSend
-from ecr_docker_operator.errors import EcrInputError, EcrKilledError
+from ecr_docker_operator.errors import EcrInputError
 from ecr_docker_operator.image import check
 from ecr_docker_operator.pull import EcrPull
 from ecr_docker_operator.registry import EcrRegistry
@@ -125,20 +125,16 @@ class EcrDockerHook(DockerHook):
         finally:
             self._attempts = None
         logins = auth.install(client, self.identity, self.registry)
-        client.send = EcrSend(client.send, attempts.url)  # type: ignore[method-assign]
+        client.send = EcrSend(client.send, attempts.url, lambda: self._killed)  # type: ignore[method-assign]
         client.pull = EcrPull(client.pull, logins, attempts.url)  # type: ignore[method-assign]
         client.create_service = EcrService(client, logins)
         if self.registry:
             client.wait = EcrWait(client)
-        if self._killed:
-            _start_nothing(client)
         return client
 
     def start_nothing(self) -> None:
-        """Let the client, or one that is made later, start no container and no service any more."""
+        """Let the client, now or once it is made, start no container and no service any more."""
         self._killed = True
-        if self.client_created:
-            _start_nothing(self.api_client)
 
     def _is_left_over(self, docker_conn_id: str) -> bool:
         connection = self.get_connection(docker_conn_id)
@@ -148,11 +144,3 @@ class EcrDockerHook(DockerHook):
         if self.registry and self.registry.host.lower() == host.lower():
             return True
         return EcrRegistry.parse(host) is not None
-
-
-def _start_nothing(client: APIClient) -> None:
-    def refuse(*_: Any, **__: Any) -> NoReturn:
-        raise EcrKilledError.before_start()
-
-    for method in ("create_container", "create_service", "start"):
-        setattr(client, method, refuse)

@@ -59,7 +59,7 @@ task(sys.argv[1]).execute({})  # loads what is loaded once for a process
 print("READY", flush=True)
 sys.stdin.readline()
 before = Look.now()
-run_until_signal(task(sys.argv[2], ["sh", "-c", "trap 'exit 1' TERM; sleep 600 & wait"]))
+run_until_signal(task(sys.argv[2], ["sh", "-c", "trap 'exit 1' TERM; sleep 30 & wait"]))
 after = Look.now()
 print("LOOKS", json.dumps([asdict(before), asdict(after)]), flush=True)
 sys.stdin.readline()
