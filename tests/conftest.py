@@ -77,8 +77,7 @@ def prepare(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> Stand:
     """Let *stand* forget what was, and the environment lead to it."""
     stand.aws.reset()
     stand.registry.reset()
-    for image in stand.engine.images():
-        stand.engine.forget(image)
+    stand.engine.reset()
     for name, value in stand.environment.items():
         monkeypatch.setenv(name, value)
     return stand

@@ -150,8 +150,7 @@ class _Campaign:
         self._log.lines.clear()
         self._stand.aws.reset()
         self._stand.registry.reset()
-        for image in self._stand.engine.images():
-            self._stand.engine.forget(image)
+        self._stand.engine.reset()
 
     def _task(self, case: Case) -> _Task:
         where = self._directory / f"{self._chance.getrandbits(64):x}"

@@ -53,8 +53,7 @@ class Engine:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Stop the engine with its containers."""
-        for container in self.client.containers(all=True, quiet=True):
-            self.client.remove_container(container["Id"], force=True)
+        self.reset()
         self.client.close()
         self._process.stop()
         # The engine leaves its empty control groups behind, one in each hierarchy.
@@ -112,6 +111,13 @@ class Engine:
         for container in self.client.containers(all=True, filters={"ancestor": image}):
             self.client.remove_container(container["Id"], force=True)
         if self.has(image):
+            self.client.remove_image(image, force=True)
+
+    def reset(self) -> None:
+        """Remove all containers and images."""
+        for container in self.client.containers(all=True, quiet=True):
+            self.client.remove_container(container["Id"], force=True)
+        for image in self.client.images(quiet=True):
             self.client.remove_image(image, force=True)
 
     def _options(self) -> list[str]:
