@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.stand
 
 SECONDS = 180
+# What the runner's own lines start with.
+LINES = ("READY", "KILLED", "ERROR", "LOOKS", "AGAIN")
 
 # Does with a task what Airflow's task runner does, except that its alarm rings when the test says so.
 _RUNNER = """
@@ -138,13 +140,15 @@ class Runner:
         print(file=self._process.stdin, flush=True)
 
     def read(self, name: str) -> str:
-        """Return the rest of the next line that starts with *name*; the others are of Airflow's log."""
+        """Return the rest of the next line of the runner's, which starts with *name*; others are of Airflow's log."""
         assert self._process.stdout is not None
         seen = []
         for line in self._process.stdout:
             if line.startswith(name):
                 return line.removeprefix(name).strip()
             seen.append(line)
+            if line.startswith(LINES):
+                break
         raise AssertionError("".join(seen))
 
     def check_that_nothing_stays(self) -> None:
