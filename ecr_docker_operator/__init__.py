@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         EcrInputError,
         EcrKilledError,
         EcrPullError,
+        EcrStartError,
         EcrTokenError,
         EcrUpstreamError,
     )
@@ -28,6 +29,7 @@ __all__ = [
     "EcrInputError",
     "EcrKilledError",
     "EcrPullError",
+    "EcrStartError",
     "EcrTokenError",
     "EcrUpstreamError",
     "ecr_docker_task",

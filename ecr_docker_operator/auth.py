@@ -101,15 +101,23 @@ class EcrAuthConfig(AuthConfig):
             return None
 
 
-def install(client: APIClient, identity: AwsIdentity, alias: EcrRegistry | None) -> EcrAuthConfig:
-    """Make *client* resolve its logins through an :class:`EcrAuthConfig`, and return that.
+def check_upstream() -> None:
+    """Check that docker-py keeps its logins where :func:`install` puts ours.
 
-    :raises EcrUpstreamError: if docker-py no longer keeps its logins where this puts them.
+    :raises EcrUpstreamError: if it does not.
     """
     # Asked of the class: an attribute put where docker-py never looks would mean anonymous pulls.
     if "_auth_configs" not in APIClient.__attrs__:
         part = "APIClient._auth_configs"
         raise EcrUpstreamError.moved(part, version("docker"))
+
+
+def install(client: APIClient, identity: AwsIdentity, alias: EcrRegistry | None) -> EcrAuthConfig:
+    """Make *client* resolve its logins through an :class:`EcrAuthConfig`, and return that.
+
+    :raises EcrUpstreamError: if docker-py no longer keeps its logins where this puts them.
+    """
+    check_upstream()
     logins = EcrAuthConfig(
         getattr(client, "_auth_configs", {}),
         identity=identity,
@@ -139,12 +147,14 @@ def left_behind() -> Iterator[None]:
         raise
 
 
-def _strip(error: BaseException | None) -> None:
+def _strip(first: BaseException) -> None:
     # Reporters of errors send the variables of all frames, and whoever pickles an error of requests', its request.
-    while error:
+    errors = [first]
+    for error in errors:
         traceback.clear_frames(error.__traceback__)
         for holder in (error, getattr(error, "response", None)):
             request = getattr(holder, "request", None)
             if request is not None:
                 request.headers.pop("X-Registry-Auth", None)
-        error = error.__cause__ or error.__context__
+        # Both, for the one that is not shown is kept, too.
+        errors += [before for before in (error.__cause__, error.__context__) if before and before not in errors]

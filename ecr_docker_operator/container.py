@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING, Any
 
-from ecr_docker_operator.errors import container_killed, container_of_other_platform
+from docker.errors import APIError
+
+from ecr_docker_operator.errors import EcrStartError, container_killed, container_of_other_platform
 from ecr_docker_operator.method import ClientMethod
 
 if TYPE_CHECKING:
@@ -15,8 +18,26 @@ log = logging.getLogger(__name__)
 
 # Of a process that was ended by the signal KILL: 128 + 9 (Docker documentation, "docker run", "Exit status").
 KILLED = 137
+OOM_SECONDS = 2
 # As Go names them. What is spelled otherwise, by engines other than Docker's, is not compared.
 ARCHITECTURES = {"386", "amd64", "arm", "arm64", "loong64", "mips64le", "ppc64le", "riscv64", "s390x"}
+# An image for the first runs on the second.
+COMPATIBLE = {("386", "amd64"), ("arm", "arm64")}
+
+
+class EcrStart(ClientMethod):
+    """docker-py's ``APIClient.create_container`` or ``start``, except that a refusal by the engine is a sentence."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Create or start a container; parameters and result are those of the method.
+
+        :raises EcrStartError: if the engine does not.
+        """
+        try:
+            return self._method(*args, **kwargs)
+        except APIError as error:
+            what = kwargs.get("image") or kwargs.get("container") or args[0]
+            raise EcrStartError.from_engine(str(what), error) from error
 
 
 class EcrWait(ClientMethod):
@@ -41,7 +62,6 @@ class EcrWait(ClientMethod):
             log.debug("%s: nothing known of its end: %r", container, error)
             return result
         if reason and not result.get("Error"):
-            log.error("%s", reason)
             return {**result, "Error": {"Message": reason}}
         return result
 
@@ -51,9 +71,19 @@ class EcrWait(ClientMethod):
         found = self._client.inspect_container(container)
         image, host = found["Config"]["Image"], found["HostConfig"]
         if exit_code == KILLED:
-            return container_killed(image, out_of_memory=found["State"]["OOMKilled"], limit=host["Memory"])
+            return container_killed(image, out_of_memory=self._out_of_memory(container), limit=host["Memory"])
         made_for, engine = self._client.inspect_image(found["Image"]), self._client.version()
-        if made_for["Architecture"] != engine["Arch"] and {made_for["Architecture"], engine["Arch"]} <= ARCHITECTURES:
+        pair = (made_for["Architecture"], engine["Arch"])
+        if pair[0] != pair[1] and ARCHITECTURES.issuperset(pair) and pair not in COMPATIBLE:
             runs = f"{engine['Os']}/{engine['Arch']}"
             return container_of_other_platform(image, f"{made_for['Os']}/{made_for['Architecture']}", runs)
         return None
+
+    def _out_of_memory(self, container: Any) -> bool:
+        # The engine may hear of the end before it hears of the reason.
+        deadline = time.monotonic() + OOM_SECONDS
+        while not self._client.inspect_container(container)["State"]["OOMKilled"]:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.1)
+        return True

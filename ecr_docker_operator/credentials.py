@@ -8,6 +8,7 @@ import logging
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -41,6 +42,8 @@ of all: after 50 tokens, the next one would take Airflow 3 two seconds and 400 M
 when it is too large, which would be the end of the pull. Nothing logs a token in any case; masks are the second line.
 """
 
+log = logging.getLogger(__name__)
+
 _masks = count()
 
 
@@ -71,6 +74,8 @@ class AwsIdentity:
                 AwsBaseHook.get_connection(self.aws_conn_id)
         except AirflowNotFoundException:
             return f"{self} (there is none, so the worker's own AWS credentials)"
+        except Exception as error:  # noqa: BLE001 - what is to be told must not be lost for this
+            log.debug("%s: not looked up: %r", self, error)
         return str(self)
 
     def default_region(self) -> str | None:
@@ -86,14 +91,18 @@ class AwsIdentity:
         from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
         from botocore.config import Config
 
-        hook = AwsBaseHook(
+        hook_of = partial(
+            AwsBaseHook,
             aws_conn_id=self.aws_conn_id,
             client_type=registry.service,
             region_name=registry.region_name,
             verify=self.verify,
-            config=self.botocore_config,
         )
+        hook = hook_of(config=self.botocore_config)
         config = Config(**DEFAULT_CONFIG).merge(hook.config)
+        if hook.conn_config.role_arn:
+            # The hook's own is also what its calls to AWS STS wait and retry by.
+            hook = hook_of(config=config)
         if registry.fips:
             config = config.merge(Config(use_fips_endpoint=True))
         return hook.get_client_type(config=config)

@@ -18,6 +18,13 @@ from ecr_docker_operator.method import ClientMethod
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+# The last two while an answer is read: as a whole, or as a stream.
+_LOST = (
+    requests.ConnectionError,
+    requests.Timeout,
+    requests.exceptions.ChunkedEncodingError,
+    urllib3.exceptions.HTTPError,
+)
 # Paths of the Docker Engine API by which a container or a service comes into being, or starts.
 _STARTS = re.compile(r"/(?:containers|services)/create(?:\?|$)|/containers/[^/]+/start(?:\?|$)")
 
@@ -107,8 +114,7 @@ def not_lost(url: str) -> Iterator[None]:
     """
     try:
         yield
-    # urllib3's own, while a stream is read
-    except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
+    except _LOST as error:
         raise EcrEngineError.lost(url, _answer(error)) from error
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from docker.errors import APIError
+
 from ecr_docker_operator.compat import AirflowException
 
 if TYPE_CHECKING:
@@ -86,7 +88,12 @@ class EcrInputError(EcrError):
 
     @classmethod
     def alias_without_registry(cls, registry_host: str) -> EcrInputError:
-        """Return the error for an alias of which it is not said what it stands for."""
+        """Return the error for an alias of which it is not said what it stands for, or one that is not named."""
+        if not registry_host:
+            return cls(
+                "registry_host: registry_id and region_name say which registry such a host stands for; name it, or "
+                "leave them away, for an image's own host tells its registry."
+            )
         return cls(f"registry_host: {registry_host!r} needs registry_id and region_name, to say which registry it is.")
 
     @classmethod
@@ -208,6 +215,7 @@ class EcrPullError(EcrError):
     """Whether the registry said that the token has expired."""
 
 
+_NO_SPACE = "no space left on device"
 _PULL_ACTIONS = "ecr:BatchGetImage and ecr:GetDownloadUrlForLayer"
 _EXPIRED_ANSWER = "authorization token has expired"
 _AGAIN = "The task can be tried again."
@@ -235,7 +243,7 @@ _PULL_STEPS = (
     ("no basic auth credentials", "The engine sent no login; please report this with the versions in use."),
     ("toomanyrequests", f"The registry is throttling. {_AGAIN}"),
     ("<code>accessdenied</code>", "S3 refused the layer: check the policy of the VPC endpoint for S3."),
-    ("no space left on device", "Free disk space on the engine's host, for instance with 'docker image prune'."),
+    (_NO_SPACE, "Free disk space on the engine's host, for instance with 'docker image prune'."),
     ("x509:", "Give the engine the certificate of who answers there, in /etc/docker/certs.d/{host}/ca.crt."),
     ("no such host", _ENGINES_WAY),
     ("i/o timeout", _ENGINES_WAY),
@@ -333,13 +341,34 @@ _ENGINE_STEPS = (
 )
 
 
+class EcrStartError(EcrError, APIError):
+    """The engine could not create or start the container; also an ``APIError``, as DockerOperator raises it."""
+
+    @classmethod
+    def from_engine(cls, what: str, error: APIError) -> EcrStartError:
+        """Return the error for what the engine answered.
+
+        :param what: name of the image, or id of the container.
+        """
+        answer = str(error.explanation or error)
+        lowered = answer.lower()
+        step = next((step for text, step in _PULL_STEPS if text in lowered), "") if _NO_SPACE in lowered else ""
+        sentence = f"{what}: the container was not started. {_sentence(answer)} {step}".rstrip()
+        return cls(sentence, error.response, error.explanation)
+
+    def __str__(self) -> str:
+        # APIError's would put the HTTP status and the engine's URL around it.
+        return str(self.args[0])
+
+
 def container_killed(image: str, *, out_of_memory: bool, limit: int) -> str:
     """Return why a container was killed.
 
     :param limit: of its memory, in bytes; 0 is none.
     """
     if not out_of_memory:
-        return f"{image}: the container was killed (exit code 137), and not for want of memory. See who stopped it."
+        unsaid = "the engine does not report that it was out of memory"
+        return f"{image}: the container was killed (exit code 137); {unsaid}. See who stopped it."
     if limit:
         bound = f"its limit of {limit / 2**20:g} MiB"
         return f"{image}: the container was killed (exit code 137): it was out of memory, at {bound}. Raise mem_limit."

@@ -9,14 +9,14 @@ from airflow.providers.docker.hooks.docker import DockerHook
 from docker.auth import convert_to_hostname
 
 from ecr_docker_operator import auth
-from ecr_docker_operator.container import EcrWait
+from ecr_docker_operator.container import EcrStart, EcrWait
 from ecr_docker_operator.credentials import AwsIdentity
 from ecr_docker_operator.engine import Attempts, EcrSend
 from ecr_docker_operator.errors import EcrInputError
 from ecr_docker_operator.image import check
 from ecr_docker_operator.pull import EcrPull
 from ecr_docker_operator.registry import EcrRegistry
-from ecr_docker_operator.service import EcrService
+from ecr_docker_operator.service import EcrInspection, EcrService
 
 if TYPE_CHECKING:
     from docker.api.client import APIClient
@@ -118,6 +118,8 @@ class EcrDockerHook(DockerHook):
                 self.docker_conn_id,
             )
             self.docker_conn_id = None
+        # Before there is a client, which would be found again without our logins.
+        auth.check_upstream()
         attempts = self._attempts = Attempts(super().log, self.engine_urls)
         try:
             with attempts.explained():
@@ -127,8 +129,11 @@ class EcrDockerHook(DockerHook):
         logins = auth.install(client, self.identity, self.registry)
         client.send = EcrSend(client.send, attempts.url, lambda: self._killed)  # type: ignore[method-assign]
         client.pull = EcrPull(client.pull, logins, attempts.url)  # type: ignore[method-assign]
-        client.create_service = EcrService(client, logins)
+        client.create_service = EcrService(client, logins, lambda: self._killed)
+        client.inspect_distribution = EcrInspection(client, logins)
         if self.registry:
+            client.create_container = EcrStart(client.create_container)  # type: ignore[method-assign]
+            client.start = EcrStart(client.start)
             client.wait = EcrWait(client)
         return client
 

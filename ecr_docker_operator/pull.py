@@ -119,7 +119,7 @@ class _Pull:
         if not (error.token_expired and self._tokens_left):
             raise error
         self._tokens_left -= 1
-        log.warning("%s Trying once more with a new token.", error)
+        log.warning("%s: the registry says that the token has expired; trying once more with a new one.", self._image)
 
 
 @contextmanager

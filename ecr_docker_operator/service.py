@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from docker.errors import APIError, InvalidVersion
 
 from ecr_docker_operator.auth import left_behind
-from ecr_docker_operator.errors import EcrPullError
+from ecr_docker_operator.errors import EcrKilledError, EcrPullError
 from ecr_docker_operator.image import split_image
 from ecr_docker_operator.method import ClientMethod
 from ecr_docker_operator.pull import explained
@@ -36,18 +36,21 @@ class EcrService(ClientMethod):
 
     :param client: whose method it is.
     :param logins: the client's logins.
+    :param is_killed: tells whether the task was killed, so that a service is not left running.
     """
 
-    def __init__(self, client: APIClient, logins: EcrAuthConfig) -> None:
+    def __init__(self, client: APIClient, logins: EcrAuthConfig, is_killed: Callable[[], bool]) -> None:
         super().__init__(client.create_service)
-        self._inspect = client.inspect_distribution
+        self._inspect, self._remove = client.inspect_distribution, client.remove_service
         self._logins = logins
+        self._is_killed = is_killed
 
     def __call__(self, task_template: Any, *args: Any, **kwargs: Any) -> Any:
         """Create a service; parameters and result are those of ``APIClient.create_service``.
 
         :raises EcrTokenError: if AWS gives no token.
         :raises EcrPullError: if the registry does not give out the image.
+        :raises EcrKilledError: if the task was killed meanwhile.
         """
         image = _image(task_template)
         host, _ = split_image(image)
@@ -60,7 +63,7 @@ class EcrService(ClientMethod):
         except EcrPullError as error:
             if not error.token_expired:
                 raise
-            log.warning("%s Trying once more with a new token.", error)
+            log.warning("%s: the registry says that the token has expired; trying once more with a new one.", image)
             return self._create(image, host, registry, create)
 
     def _create(self, image: str, host: str, registry: EcrRegistry, create: Callable[[], Any]) -> Any:
@@ -68,7 +71,12 @@ class EcrService(ClientMethod):
             with explained(image, registry, self._logins):
                 held.enter_context(self._logins.one_login(host))
                 self._ask(image)
-            return create()
+            service = create()
+        if self._is_killed():
+            # It came into being meanwhile, and whoever kills the task does not know of it yet.
+            self._remove(service["ID"])
+            raise EcrKilledError.before_start()
+        return service
 
     def _ask(self, image: str) -> None:
         try:
@@ -78,6 +86,30 @@ class EcrService(ClientMethod):
                 raise
             # Nodes may reach what their manager does not.
             log.warning("%s: its registry could not be asked before the service is created: %s", image, error)
+
+
+class EcrInspection(ClientMethod):
+    """docker-py's ``APIClient.inspect_distribution``, except that a refusal by Amazon ECR is a sentence.
+
+    :param client: whose method it is.
+    :param logins: the client's logins.
+    """
+
+    def __init__(self, client: APIClient, logins: EcrAuthConfig) -> None:
+        super().__init__(client.inspect_distribution)
+        self._logins = logins
+
+    def __call__(self, image: str, *args: Any, **kwargs: Any) -> Any:
+        """Ask the registry for *image*; parameters and result are those of ``APIClient.inspect_distribution``.
+
+        :raises EcrTokenError: if AWS gives no token.
+        :raises EcrPullError: if the registry does not give out the image.
+        """
+        registry = self._logins.registry(split_image(image)[0])
+        if registry is None:
+            return self._method(image, *args, **kwargs)
+        with left_behind(), explained(image, registry, self._logins):
+            return self._method(image, *args, **kwargs)
 
 
 def _image(task_template: Any) -> str:

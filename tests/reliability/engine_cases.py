@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from airflow.providers.docker.exceptions import DockerContainerFailedException
 from docker.types.services import Mount
 
-from ecr_docker_operator import EcrEngineError, EcrPullError
+from ecr_docker_operator import EcrEngineError, EcrPullError, EcrStartError
 from tests.reliability.case import Case, Scene
 from tests.reliability.registry_cases import NOT_PULLED
 from tests.stand.certificates import Authority
@@ -123,6 +123,15 @@ def disk_full(scene: Scene) -> Iterator[None]:
 
 
 @contextmanager
+def disk_full_at_the_start(scene: Scene) -> Iterator[None]:
+    """Leave the engine no room for the container of an image that it has."""
+    scene.push()
+    scene.run()
+    with scene.stand.engine.full_disk():
+        yield
+
+
+@contextmanager
 def other_architecture(scene: Scene) -> Iterator[None]:
     """Let the image be made for machines of another kind."""
     image = build(program=b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00\xb7\x00" + bytes(44))
@@ -173,6 +182,12 @@ CASES = [
         EcrPullError,
     ),
     Case(
+        "disk full when the container starts",
+        "*: the container was not started. *",
+        disk_full_at_the_start,
+        EcrStartError,
+    ),
+    Case(
         "another architecture",
         f'{FAILED} "{{image}}: the image is for linux/riscv64, and the engine runs {{platform}}, where its programs '
         "end with 'exec format error' unless they are emulated. Push an image for {platform}, too.\"}}, "
@@ -190,7 +205,8 @@ CASES = [
     ),
     Case(
         "killed, not out of memory",
-        f"{KILLED}, and not for want of memory. See who stopped it.'}}}}, 'StatusCode': 137}}}}",
+        f"{KILLED}; the engine does not report that it was out of memory. See who stopped it.'}}}}, "
+        "'StatusCode': 137}}",
         once_it_runs(lambda scene, container: scene.stand.engine.client.kill(container)),
         DockerContainerFailedException,
     ),

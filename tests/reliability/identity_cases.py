@@ -138,6 +138,21 @@ def instance_role_hangs(scene: Scene) -> Iterator[None]:
     scene.give_keys()
 
 
+@contextmanager
+def sts_hangs(scene: Scene) -> Iterator[None]:
+    """Let AWS STS accept connections, and never answer, where a connection names a role."""
+    scene.push()
+    role = f"arn:aws:iam::{OTHER_ACCOUNT}:role/{scene.repository}"
+    scene.set("AIRFLOW_CONN_MINE", json.dumps({"conn_type": "aws", "extra": {"role_arn": role}}))
+    scene.stand.registry.policies[ACCOUNT, "eu-west-1", scene.repository].add(OTHER_ACCOUNT)
+    scene.stand.aws.trust[role] = [scene.stand.worker.arn]
+    with silent() as url:
+        scene.words["sts"] = url
+        scene.set("AWS_ENDPOINT_URL_STS", url)
+        yield
+    scene.unset("AWS_ENDPOINT_URL_STS")
+
+
 ROLE = "Give the worker a role, or name a connection with credentials in aws_conn_id."
 DEAD_KEY = (
     "The security token included in the request is invalid. Check the access key that was used; it may be deleted, or "
@@ -194,6 +209,14 @@ CASES = [
         role_refused,
         EcrTokenError,
         {"aws_conn_id": "mine"},
+    ),
+    Case(
+        "STS hanging",
+        "{image}: not pulled. {registry}: no authorization token for AWS connection 'mine'. Read timeout on endpoint "
+        'URL: "{sts}/". The task can be tried again; read_timeout in botocore_config is how long it waits.',
+        sts_hangs,
+        EcrTokenError,
+        {"aws_conn_id": "mine", "botocore_config": {"read_timeout": 1, "retries": {"total_max_attempts": 1}}},
     ),
     Case(
         "container metadata hanging",

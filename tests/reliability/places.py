@@ -87,12 +87,13 @@ def inside(name: str, value: object) -> Iterator[Piece]:
 
 def error(name: str, raised: BaseException) -> Iterator[Piece]:
     """Yield what is known of an error and all those that led to it, with the variables of every frame."""
-    told = traceback.TracebackException.from_exception(raised, capture_locals=True)
-    yield Piece("exception with locals", name, "".join(told.format()).encode())
     chain: list[BaseException | None] = [raised]
     while chain:
         one = chain.pop()
         if one:
+            # Each by itself: of a chain, only those are formatted that are shown.
+            told = traceback.TracebackException.from_exception(one, capture_locals=True)
+            yield Piece("exception with locals", name, "".join(told.format()).encode())
             yield from (*thing(name, one), *inside(name, one))
             chain += [one.__cause__, one.__context__]
 

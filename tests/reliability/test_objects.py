@@ -92,12 +92,22 @@ def own_code(stand: Stand) -> None:
     EcrDockerHook(base_url=stand.engine.url).get_conn().pull(f"{HOST}/failing:missing", stream=True)
 
 
+def engine_gone(stand: Stand) -> None:
+    """Lose the engine during a pull."""
+    image = stand.push("gone")
+    stand.registry.at_next_layer(stand.engine.kill)
+    try:
+        run(image)
+    finally:
+        stand.engine.start()
+
+
 def run(image: str, **parameters: Any) -> None:
     """Run a task."""
     EcrDockerOperator(task_id="task", image=image, **parameters).execute({})
 
 
-@pytest.mark.parametrize("fail", [missing, refused, layer, container, no_token, own_code])
+@pytest.mark.parametrize("fail", [missing, refused, layer, container, no_token, own_code, engine_gone])
 def test_errors(fail: Callable[[Stand], None], stand: Stand) -> None:
     """No frame between the task and what failed holds the token when the error arrives; nor does any of its causes."""
     with pytest.raises(Exception, match=r"not pulled|Docker container failed") as caught:
