@@ -42,6 +42,8 @@ class RecordingEngine:
         """Bytes that are sent at a time of that stream; 0: one item at a time."""
         self.pull_status, self.pull_answer = 200, ""
         """Status of a pull; above 400 with this message instead of the stream."""
+        self.hangs_up: bytes | None = None
+        """What a pull is answered with before the engine hangs up, if set."""
         self.once: tuple[int, str] | None = None
         """Status and message, or item of the stream, with which only the next pull is answered."""
         self.answers = dict(_ANSWERS)
@@ -81,7 +83,10 @@ class _Handler(BaseHTTPRequestHandler):
         login = json.loads(base64.urlsafe_b64decode(header)) if header else None
         body = json.loads(content) if content else {}
         self.engine.asked.append(Asked(self.command, path, parse_qs(url.query), body, login))
-        if path == "/images/create" and self.engine.once:
+        if path == "/images/create" and self.engine.hangs_up is not None:
+            self.wfile.write(self.engine.hangs_up)
+            self.close_connection = True
+        elif path == "/images/create" and self.engine.once:
             (status, message), self.engine.once = self.engine.once, None
             if status < 400:
                 self._stream([json.loads(message)])

@@ -6,13 +6,15 @@ import base64
 import inspect
 import json
 import pickle
+import traceback
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, Connection
 from airflow.providers.docker.hooks.docker import DockerHook
+from docker.auth import encode_header
 
-from ecr_docker_operator import EcrDockerHook, EcrInputError
+from ecr_docker_operator import EcrDockerHook, EcrEngineError, EcrInputError
 from tests.stand.hosts import ACCOUNT
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from tests.stand.aws import Aws
 
 HOST = f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com"
+IMAGE = f"{HOST}/app:1"
 WARNING = "holds a login for Amazon ECR. It is not used"
 
 
@@ -166,3 +169,24 @@ def test_pickle(engine: RecordingEngine, aws: Aws) -> None:
     assert aws.tokens[0].password.encode() not in content
     pickle.loads(content).get_conn().pull(f"{HOST}/app:2")  # noqa: S301
     assert [token.password for token in aws.tokens] == engine.passwords()
+
+
+@pytest.mark.parametrize(
+    "beginning", [b"", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"], ids=["nothing", "part"]
+)
+@pytest.mark.parametrize("how", [{}, {"stream": True, "decode": True}], ids=["text", "items"])
+def test_engine_that_hangs_up(engine: RecordingEngine, aws: Aws, beginning: bytes, how: dict[str, bool]) -> None:
+    """An engine that goes away during a pull is a sentence, and no error in the chain has the token in a frame."""
+    engine.hangs_up = beginning
+    client = EcrDockerHook(base_url=engine.url, aws_conn_id=None).get_conn()
+    with pytest.raises(
+        EcrEngineError, match=f"^{IMAGE}: not pulled. {engine.url}: the connection .* was lost"
+    ) as caught:
+        list(client.pull(IMAGE, **how))
+    header = encode_header({"username": "AWS", "password": aws.tokens[0].password, "serveraddress": HOST}).decode()
+    errors: list[BaseException] = [caught.value]
+    for error in errors:
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            assert frame.f_code.co_filename == __file__ or header not in repr(frame.f_locals), frame
+        errors += [before for before in (error.__cause__, error.__context__) if before]
+    assert len(errors) > 2
