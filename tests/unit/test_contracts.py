@@ -289,6 +289,41 @@ def test_container_requests_ask_for_no_login(engine: RecordingEngine) -> None:
     assert logins.asked == [], "docker-py asks for logins where nothing is pulled: each would be a token."
 
 
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda client: client.version(),
+        lambda client: list(client.pull(IMAGE, stream=True)),
+        lambda client: client.create_container("app:1"),
+        lambda client: client.start("container"),
+        lambda client: client.create_service(TaskTemplate(ContainerSpec("app:1"))),
+    ],
+    ids=["get", "pull", "create-container", "start", "create-service"],
+)
+def test_each_request_goes_through_send(ask: Callable[[APIClient], object], engine: RecordingEngine) -> None:
+    """What stands in the place of the client's ``send`` sends each of its requests."""
+    client = APIClient(base_url=engine.url, version="1.41")
+    send, sent = client.send, []
+
+    def note(request: Any, **kwargs: Any) -> Any:
+        sent.append(request.path_url)
+        return send(request, **kwargs)
+
+    client.send = note  # type: ignore[method-assign]
+    engine.asked.clear()
+    with suppress(APIError):
+        ask(client)
+    assert [url.partition("?")[0].removeprefix("/v1.41") for url in sent] == [asked.path for asked in engine.asked]
+    assert sent
+
+
+def test_exit_code_is_shown_with_its_reason() -> None:
+    """DockerOperator waits by the client's ``wait``, and shows all that it answers if the exit code is not 0."""
+    source = inspect.getsource(DockerOperator)
+    assert 'self.cli.wait(self.container["Id"])' in source
+    assert "Docker container failed: {result!r}" in source
+
+
 def test_stream_passes_errors_on(engine: RecordingEngine) -> None:
     """docker-py passes an error inside a pull's stream on as an item, and decodes it."""
     engine.stream = [{"status": "Pulling"}, {"error": "no", "errorDetail": {"message": "no"}}]
