@@ -150,7 +150,13 @@ def _token_step(registry: EcrRegistry, error: Exception, answer: str) -> str:
     actions = f"{registry.service}:GetAuthorizationToken"
     if registry.registry_id is None:
         actions += " and sts:GetServiceBearerToken"
-    return step.format(actions=actions, registry=registry, region=registry.region_name)
+    return step.format(actions=actions, registry=registry, vpc=_vpc(registry))
+
+
+def _vpc(registry: EcrRegistry) -> str:
+    # In China, VPC endpoints of Amazon ECR and AWS STS are called otherwise than that of S3.
+    prefix = "cn." if registry.partition == "aws-cn" else ""
+    return f"{prefix}com.amazonaws.{registry.region_name}"
 
 
 SERVER_ERROR = 500
@@ -158,9 +164,7 @@ _DEAD_KEY = "Check the access key that was used; it may be deleted, or of anothe
 _EXPIRED = "Renew that session's credentials."
 _NOT_NOW = "The task can be tried again once AWS answers."
 _CLOCK = "Check the worker's clock, which AWS compares with its own."
-_ENDPOINT = (
-    "Check the way to AWS: without internet, a VPC endpoint com.amazonaws.{region}.%s with a private name is needed."
-)
+_ENDPOINT = "Check the way to AWS: without internet, a VPC endpoint {vpc}.%s with a private name is needed."
 _NO_WAY = {"//sts.": _ENDPOINT % "sts", "": _ENDPOINT % "ecr.api"}
 _SIGNATURE = {
     "Signature expired": _CLOCK,
@@ -205,7 +209,7 @@ class EcrPullError(EcrError):
         lowered = answer.lower()
         step = next((step for text, step in _PULL_STEPS if text in lowered), "")
         owner = f"account {registry.registry_id}" if registry.registry_id else "its owner"
-        step = step.format(region=registry.region_name, host=registry.host, owner=owner)
+        step = step.format(region=registry.region_name, vpc=_vpc(registry), host=registry.host, owner=owner)
         whose = f"{registry} for {identity.describe()}"
         error = cls(f"{image}: not pulled from {whose}. {_sentence(answer)} {step}".rstrip())
         error.token_expired = _EXPIRED_ANSWER in lowered
@@ -221,7 +225,7 @@ _EXPIRED_ANSWER = "authorization token has expired"
 _AGAIN = "The task can be tried again."
 _ENGINES_WAY = (
     "Check the way from the engine's host to the registry: without internet, the VPC endpoints "
-    "com.amazonaws.{region}.ecr.dkr, with a private DNS name, and com.amazonaws.{region}.s3 are needed."
+    "{vpc}.ecr.dkr, with a private DNS name, and com.amazonaws.{region}.s3 are needed."
 )
 _NOT_ADMITTED = f"Check that the repository exists, and that {_PULL_ACTIONS} are allowed on it."
 _UNKNOWN = "The registry does not know the token: check that the host is the registry that was meant."

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 WAIT = "while [ ! -e /scene/mended ]; do sleep 0.1; done"
-HOG = "[ -e /scene/mended ] || while true; do x=x$x$x; done"
+# The shell outlives what is killed: an engine that hears of it only after the container's end may not tell.
+HOG = "[ -e /scene/mended ] || { (while true; do x=x$x$x; done); sleep 1; exit 137; }"
 
 
 @contextmanager

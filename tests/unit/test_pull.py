@@ -131,6 +131,14 @@ def test_sentence(client: APIClient, engine: RecordingEngine, answer: str, step:
         list(pull(IMAGE, stream=True, decode=True))
 
 
+def test_vpc_endpoints_in_china(client: APIClient, engine: RecordingEngine) -> None:
+    """In China, the VPC endpoint of Amazon ECR is called otherwise than elsewhere, and that of S3 is not."""
+    engine.pull_status, engine.pull_answer = 500, "dial tcp: lookup x: no such host"
+    way = "cn.com.amazonaws.cn-north-1.ecr.dkr, with a private DNS name, and com.amazonaws.cn-north-1.s3 are"
+    with pytest.raises(EcrPullError, match=re.escape(way)):
+        EcrPull(client.pull, LOGINS, "")(f"{ACCOUNT}.dkr.ecr.cn-north-1.amazonaws.com.cn/app:1")
+
+
 @pytest.mark.parametrize(
     "how", [{}, {"stream": True}, {"stream": True, "decode": True}], ids=["text", "bytes", "items"]
 )
