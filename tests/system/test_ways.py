@@ -33,7 +33,7 @@ RESULTS = {
     ("subclass", -1): "hello eu-west-1",
     ("mixin", -1): "jaffle",
 }
-NO_RESULT = {("skipped", -1): "skipped", ("no_xcom", -1): "success", ("timed_out", -1): "failed"}
+NO_RESULT = {("skipped", -1): "skipped", ("no_xcom", -1): "success"}
 
 
 def test_every_way(stand: Stand, test_dags: AirflowHome) -> None:
@@ -47,9 +47,17 @@ def test_every_way(stand: Stand, test_dags: AirflowHome) -> None:
     assert {**dict.fromkeys(RESULTS, "success"), **NO_RESULT} == run.states, run.log
     assert run.results == RESULTS
     assert "cannot be called outside" not in run.log
-    assert stand.engine.client.containers(all=True, filters={"label": "timed_out"}) == []
     # Three images, three pulls, three tokens, each in its image's region.
     assert sorted(call.region for call in stand.aws.token_calls()) == [REGION, REGION, OTHER_REGION]
+
+
+def test_time_out(stand: Stand, test_dags: AirflowHome) -> None:
+    """A task that is out of time fails, and its container is gone."""
+    stand.push("app")
+    run = test_dags.run("time_out", stand.environment)
+    assert run.states == {("timed_out", -1): "failed"}, run.log
+    assert "AirflowTaskTimeout" in run.log
+    assert stand.engine.client.containers(all=True) == []
 
 
 def test_serialized_dags(stand: Stand, test_dags: AirflowHome, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,14 +104,17 @@ with DAG(
 
     EcrDockerOperator(task_id="no_xcom", command="echo nothing", do_xcom_push=False)
 
+    Mine(task_id="subclass", greeting="hello {{ params.region }}")
+
+    FrameworkOnEcr(task_id="mixin", project="jaffle")
+
+# By itself: "airflow dags test" of Airflow 2 ends with the first task that is out of time.
+with DAG("time_out", schedule=None):
     EcrDockerOperator(
         task_id="timed_out",
+        image=IMAGE,
         command=["sh", "-c", "trap 'exit 1' TERM; sleep 600 & wait"],
         execution_timeout=timedelta(seconds=5),
         auto_remove="force",
         labels={"timed_out": "yes"},
     )
-
-    Mine(task_id="subclass", greeting="hello {{ params.region }}")
-
-    FrameworkOnEcr(task_id="mixin", project="jaffle")
