@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 WAIT = "while [ ! -e /scene/mended ]; do sleep 0.1; done"
-# The shell outlives what is killed: an engine that hears of it only after the container's end may not tell.
-HOG = "[ -e /scene/mended ] || { (while true; do x=x$x$x; done); sleep 1; exit 137; }"
+# The shell outlives what is killed: an engine that hears of it only after the container's end does not tell.
+HOG = (
+    "[ -e /scene/mended ] || { (while true; do x=x$x$x; done); "
+    "while [ ! -e /scene/reported ]; do sleep 0.1; done; exit 137; }"
+)
 
 
 @contextmanager
@@ -147,7 +150,18 @@ def other_architecture(scene: Scene) -> Iterator[None]:
 def out_of_memory(scene: Scene) -> Iterator[None]:
     """Let the container need more memory than it may have."""
     run_until_mended(scene, HOG)
+    reports = scene.stand.engine.client.events(filters={"event": "oom"}, decode=True)
+
+    def wait_for_the_report() -> None:
+        for _ in reports:
+            (scene.directory / "reported").touch()
+            break
+
+    waiting = threading.Thread(target=wait_for_the_report)
+    waiting.start()
     yield
+    reports.close()
+    waiting.join()
     mend(scene)
 
 
