@@ -116,10 +116,17 @@ class _Pull:
             raise EcrPullError.from_engine(self._image, self._registry, self._logins.identity, str(answer))
 
     def _renew(self, error: EcrPullError) -> None:
-        if not (error.token_expired and self._tokens_left):
+        if not self._tokens_left:
             raise error
         self._tokens_left -= 1
-        log.warning("%s: the registry says that the token has expired; trying once more with a new one.", self._image)
+        check_renewable(self._image, error)
+
+
+def check_renewable(image: str, error: EcrPullError) -> None:
+    """Raise *error* again, unless the registry says with it that the token has expired: then a new one may do."""
+    if not error.token_expired:
+        raise error
+    log.warning("%s: the registry says that the token has expired; trying once more with a new one.", image)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from ecr_docker_operator.auth import left_behind
 from ecr_docker_operator.errors import EcrKilledError, EcrPullError
 from ecr_docker_operator.image import split_image
 from ecr_docker_operator.method import ClientMethod
-from ecr_docker_operator.pull import explained
+from ecr_docker_operator.pull import check_renewable, explained
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,9 +61,7 @@ class EcrService(ClientMethod):
         try:
             return self._create(image, host, registry, create)
         except EcrPullError as error:
-            if not error.token_expired:
-                raise
-            log.warning("%s: the registry says that the token has expired; trying once more with a new one.", image)
+            check_renewable(image, error)
             return self._create(image, host, registry, create)
 
     def _create(self, image: str, host: str, registry: EcrRegistry, create: Callable[[], Any]) -> Any:

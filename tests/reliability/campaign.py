@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import logging
 import random
@@ -21,6 +20,7 @@ from ecr_docker_operator import EcrError
 from tests.reliability.case import Scene
 from tests.reliability.cases import CASES
 from tests.reliability.scan import Piece, Scanner
+from tests.reliability.soak import Look
 from tests.stand import Stand
 
 if TYPE_CHECKING:
@@ -177,28 +177,27 @@ class _Campaign:
 
 def _pieces(log: _Log, task: _Task) -> Iterator[Piece]:
     yield Piece("log", "log", "\n".join(log.lines).encode())
-    error: BaseException | None = task.end
-    while error:
+    errors = [task.end] if task.end else []
+    for error in errors:
         yield Piece("error", type(error).__name__, repr(error).encode())
-        error = error.__cause__ or error.__context__
+        errors += [before for before in (error.__cause__, error.__context__) if before and before not in errors]
 
 
-def _left_over(stand: Stand, before: tuple[int, int]) -> tuple[int, int]:
+def _left_over(stand: Stand, before: Look) -> tuple[int, int]:
     # DockerOperator leaves it to Python to close its client, and the stand's servers then notice.
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
         now = _open(stand)
-        left = now[0] - before[0], now[1] - before[1]
+        left = now.threads - before.threads, now.descriptors - before.descriptors
         if max(left) <= 0 or time.monotonic() > deadline:
             return left
         time.sleep(0.1)
 
 
-def _open(stand: Stand) -> tuple[int, int]:
+def _open(stand: Stand) -> Look:
     # The stand's own client keeps a connection for each path that it asked for.
     stand.engine.client.close()
-    gc.collect()
-    return threading.active_count(), sum(1 for _ in Path("/proc/self/fd").iterdir())
+    return Look.now()
 
 
 if __name__ == "__main__":
