@@ -120,3 +120,19 @@ class Case:
             **scene.words,
         }
         return re.escape(self.says.format(**words)).replace(r"\*", ".+")
+
+
+def while_set(
+    find: Callable[[Scene], object], name: str, value: object
+) -> Callable[[Scene], AbstractContextManager[None]]:
+    """Return what pushes the image, and lets an attribute of the stand have another value until it is mended."""
+
+    @contextmanager
+    def breaks(scene: Scene) -> Iterator[None]:
+        scene.push()
+        before = getattr(find(scene), name)
+        setattr(find(scene), name, value)
+        yield
+        setattr(find(scene), name, before)
+
+    return breaks

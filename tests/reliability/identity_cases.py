@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ecr_docker_operator import EcrTokenError
-from tests.reliability.case import Case, Scene
+from tests.reliability.case import Case, Scene, while_set
 from tests.reliability.sockets import silent
 from tests.stand.hosts import ACCOUNT, OTHER_ACCOUNT
 
@@ -62,15 +62,6 @@ def no_connection(scene: Scene) -> Iterator[None]:
 
 
 @contextmanager
-def session_over(scene: Scene) -> Iterator[None]:
-    """End the session to which the worker's credentials belong."""
-    scene.push()
-    scene.stand.worker.session_over = True
-    yield
-    scene.stand.worker.session_over = False
-
-
-@contextmanager
 def key_deleted(scene: Scene) -> Iterator[None]:
     """Delete the worker's access key."""
     scene.push()
@@ -89,15 +80,6 @@ def other_partition(scene: Scene) -> Iterator[None]:
     scene.stand.worker.partition = "aws"
     yield
     scene.stand.worker.partition = None
-
-
-@contextmanager
-def clock_behind(scene: Scene) -> Iterator[None]:
-    """Let the worker's clock be an hour behind AWS's."""
-    scene.push()
-    scene.stand.aws.clock_ahead = 3600
-    yield
-    scene.stand.aws.clock_ahead = 0
 
 
 @contextmanager
@@ -153,6 +135,8 @@ def sts_hangs(scene: Scene) -> Iterator[None]:
     scene.unset("AWS_ENDPOINT_URL_STS")
 
 
+session_over = while_set(lambda scene: scene.stand.worker, "session_over", value=True)
+clock_behind = while_set(lambda scene: scene.stand.aws, "clock_ahead", 3600)
 ROLE = "Give the worker a role, or name a connection with credentials in aws_conn_id."
 DEAD_KEY = (
     "The security token included in the request is invalid. Check the access key that was used; it may be deleted, or "

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ecr_docker_operator import EcrPullError
-from tests.reliability.case import HOST, Case, Scene
+from tests.reliability.case import HOST, Case, Scene, while_set
 from tests.stand.hosts import ACCOUNT, OTHER_ACCOUNT, OTHER_REGION, REGION
 from tests.stand.images import build, digest
 from tests.stand.registry import EXPIRED, Answer, error
@@ -20,18 +20,10 @@ if TYPE_CHECKING:
 NOT_PULLED = "{image}: not pulled from {registry} for {worker}."
 DENIED = "pull access denied for {host}/{repository}, repository does not exist or may require 'docker login': denied:"
 ACTIONS = "ecr:BatchGetImage and ecr:GetDownloadUrlForLayer"
+token_expired = while_set(lambda scene: scene.stand.aws, "lifetime", 0)
 NO_BETTER = "A new token fared no better: check the worker's clock, and that the region is the registry's."
 UNKNOWN = "The registry does not know the token: check that the host is the registry that was meant."
 DOWNLOAD = "error pulling image configuration: download failed after attempts=*:"
-
-
-@contextmanager
-def token_expired(scene: Scene) -> Iterator[None]:
-    """Let tokens be dead when they arrive."""
-    scene.push()
-    scene.stand.aws.lifetime = 0
-    yield
-    scene.stand.aws.lifetime = 12 * 3600
 
 
 @contextmanager
@@ -60,15 +52,7 @@ def registry_answers(piece: str, answer: Answer) -> Callable[[Scene], AbstractCo
 
 def layers_are(service: LayerService) -> Callable[[Scene], AbstractContextManager[None]]:
     """Return what lets S3 serve layers in this way."""
-
-    @contextmanager
-    def breaks(scene: Scene) -> Iterator[None]:
-        scene.push()
-        scene.stand.registry.layers = service
-        yield
-        scene.stand.registry.layers = "whole"
-
-    return breaks
+    return while_set(lambda scene: scene.stand.registry, "layers", service)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ecr_docker_operator import EcrTokenError
-from tests.reliability.case import Case, Scene
+from tests.reliability.case import Case, Scene, while_set
 from tests.reliability.identity_cases import NO_TOKEN, REFUSED
 from tests.reliability.sockets import full, silent
 from tests.stand.aws import AwsError
@@ -30,28 +30,6 @@ ENDPOINT = (
 )
 
 
-@contextmanager
-def not_allowed(scene: Scene) -> Iterator[None]:
-    """Take ecr:GetAuthorizationToken away from the worker."""
-    scene.push()
-    scene.stand.worker.may_get_token = False
-    yield
-    scene.stand.worker.may_get_token = True
-
-
-def aws_answers(status: int, code: str, message: str) -> Callable[[Scene], AbstractContextManager[None]]:
-    """Return what lets AWS answer every call with an error."""
-
-    @contextmanager
-    def breaks(scene: Scene) -> Iterator[None]:
-        scene.push()
-        scene.stand.aws.fault = AwsError(status, code, message)
-        yield
-        scene.stand.aws.fault = None
-
-    return breaks
-
-
 def endpoint_is(endpoint: Callable[[], AbstractContextManager[str]]) -> Callable[[Scene], AbstractContextManager[None]]:
     """Return what leads the worker to another endpoint than AWS's."""
 
@@ -65,6 +43,16 @@ def endpoint_is(endpoint: Callable[[], AbstractContextManager[str]]) -> Callable
         scene.set("AWS_ENDPOINT_URL", scene.stand.aws.url)
 
     return breaks
+
+
+def aws_answers(status: int, code: str, message: str) -> Callable[[Scene], AbstractContextManager[None]]:
+    """Return what lets AWS answer every call with an error."""
+    return while_set(lambda scene: scene.stand.aws, "fault", AwsError(status, code, message))
+
+
+def token_is(data: Any) -> Callable[[Scene], AbstractContextManager[None]]:
+    """Return what lets AWS answer with other data than a token's."""
+    return while_set(lambda scene: scene.stand.aws, "authorization_data", data)
 
 
 @contextmanager
@@ -87,19 +75,7 @@ def unknown_authority(scene: Scene) -> Iterator[None]:
     scene.set("AWS_ENDPOINT_URL", scene.stand.aws.url)
 
 
-def token_is(data: Any) -> Callable[[Scene], AbstractContextManager[None]]:
-    """Return what lets AWS answer with other data than a token's."""
-
-    @contextmanager
-    def breaks(scene: Scene) -> Iterator[None]:
-        scene.push()
-        scene.stand.aws.authorization_data = data
-        yield
-        scene.stand.aws.authorization_data = None
-
-    return breaks
-
-
+not_allowed = while_set(lambda scene: scene.stand.worker, "may_get_token", value=False)
 UNREADABLE = (
     f"{NO_TOKEN} AWS answered without a token of the form 'user:password' in base64. "
     "Check what answers at the endpoint URL, if one is configured."
