@@ -8,7 +8,6 @@ import logging
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -33,6 +32,9 @@ Eight attempts have half a minute between the first and the last, 71 s at most. 
 200 callers at the same moment need 6 of them, and 400 need 8; with 5, one in ten of 200 is left without a token. In
 botocore's "adaptive" mode a client learns from its own calls, and here every call has a client of its own.
 """
+
+USER_AGENT = "EcrDockerOperator"
+"""What AWS's logs name as the caller, behind botocore's own words."""
 
 MASKS = 30
 """How many secrets of one process are masked in Airflow's logs: those of its first 10 tokens, three forms each.
@@ -91,21 +93,26 @@ class AwsIdentity:
         from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
         from botocore.config import Config
 
-        hook_of = partial(
-            AwsBaseHook,
+        hook = AwsBaseHook(
             aws_conn_id=self.aws_conn_id,
             client_type=registry.service,
             region_name=registry.region_name,
             verify=self.verify,
+            config=self.botocore_config,
         )
-        hook = hook_of(config=self.botocore_config)
-        config = Config(**DEFAULT_CONFIG).merge(hook.config)
-        if hook.conn_config.role_arn:
-            # The hook's own is also what its calls to AWS STS wait and retry by.
-            hook = hook_of(config=config)
+        connection = hook.conn_config
+        # What the hook has is also what its calls to AWS STS wait and retry by.
+        connection.botocore_config = config = Config(**DEFAULT_CONFIG).merge(hook.config)
         if registry.fips:
             config = config.merge(Config(use_fips_endpoint=True))
-        return hook.get_client_type(config=config)
+        # Not get_client_type: to name the caller to AWS, it looks through the whole stack twice, which takes
+        # as long as all the rest.
+        return hook.get_session().client(
+            registry.service,
+            endpoint_url=connection.get_service_endpoint_url(registry.service),
+            config=config.merge(Config(user_agent_extra=f"{USER_AGENT} {config.user_agent_extra or ''}".rstrip())),
+            verify=hook.verify,
+        )
 
 
 @dataclass(frozen=True)
