@@ -27,6 +27,7 @@ from botocore.session import Session
 from tests.stand.server import Server
 
 if TYPE_CHECKING:
+    import socket
     import ssl
     from collections.abc import Callable, Iterator
     from types import TracebackType
@@ -150,6 +151,8 @@ class Aws:
         """What GetAuthorizationToken answers instead of a token's data, if set."""
         self.at_call: Callable[[], object] | None = None
         """What is done before each call is answered."""
+        self.round_trip = 0.0
+        """Seconds that each round trip takes longer than on this machine."""
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -166,11 +169,15 @@ class Aws:
         self._server.stop()
 
     @contextmanager
-    def over_tls(self, context: ssl.SSLContext) -> Iterator[str]:
-        """Answer over TLS, too, at the URL that this yields, until the ``with`` block ends."""
-        server = Server(self._handler, tls=context)
+    def over_tls(self, context: ssl.SSLContext, listening: socket.socket | None = None) -> Iterator[str]:
+        """Answer over TLS, too, at the URL that this yields, until the ``with`` block ends.
+
+        :param listening: a socket that listens already; default: one on a free port of 127.0.0.1.
+        """
+        server = Server(self._handler, tls=context, listening=listening)
         try:
-            yield f"https://127.0.0.1:{server.server_port}"
+            host, port = server.server_address[:2]
+            yield f"https://{host!s}:{port}"
         finally:
             server.stop()
 
@@ -204,6 +211,7 @@ class Aws:
         self.clock_ahead = 0.0
         self.authorization_data = None
         self.at_call = None
+        self.round_trip = 0.0
         for identity in self.identities.values():
             identity.may_get_token, identity.session_over, identity.partition = True, False, None
 
@@ -309,7 +317,13 @@ class _Handler(BaseHTTPRequestHandler):
     aws: ClassVar[Aws]
     protocol_version = "HTTP/1.1"
 
+    def handle(self) -> None:
+        # That of TCP, and that of TLS 1.3 (RFC 8446, 2).
+        time.sleep(2 * self.aws.round_trip)
+        super().handle()
+
     def do_POST(self) -> None:
+        time.sleep(self.aws.round_trip)
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         url = f"http://{self.headers['Host']}{self.path}"
         request = AWSRequest(method="POST", url=url, headers=dict(self.headers), data=body)

@@ -31,6 +31,8 @@ PRIVATE_HOSTS = {
 }
 PUBLIC_HOSTS = ("public.ecr.aws", "ecr-public.aws.com")
 OTHER_HOSTS = ("registry.example.com",)
+API_HOSTS = (f"api.ecr.{REGION}.amazonaws.com",)
+"""Those of the API, for whom no other endpoint can be named."""
 
 
 def bucket(region: str) -> str:

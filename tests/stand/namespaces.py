@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from tests.stand.hosts import ALL_HOSTS
+from tests.stand.hosts import ALL_HOSTS, API_HOSTS
 from tests.stand.install import StandUnavailableError, find_program
 from tests.stand.process import Process
 
@@ -28,6 +28,8 @@ _SIOCGIFFLAGS, _SIOCSIFFLAGS, _SIOCSIFADDR, _IFF_UP = 0x8913, 0x8914, 0x8916, 0x
 
 # Of ranges for documentation (RFC 5737). Not of 127.0.0.0/8, where the engine would not insist on TLS.
 ADDRESS = "198.51.100.1"
+API_ADDRESS = "127.0.0.2"
+"""Where AWS's API is looked for inside, by those who are not told another endpoint."""
 FIRST_NODE, SECOND_NODE = "192.0.2.1", "192.0.2.2"
 """The two ends of the cable between two networks."""
 
@@ -51,7 +53,9 @@ class Namespaces:
         if self._beside:
             # The folder itself cannot be shared, because an engine keeps its own key there, too.
             self.certificates.symlink_to(self._beside.certificates)
-        self._hosts.write_text("".join(f"{ADDRESS} {name}\n" for name in ALL_HOSTS) + "127.0.0.1 localhost\n")
+        addresses = {ADDRESS: ALL_HOSTS, API_ADDRESS: API_HOSTS, "127.0.0.1": ["localhost"]}
+        lines = [f"{address} {name}\n" for address, names in addresses.items() for name in names]
+        self._hosts.write_text("".join(lines))
         script = 'mount --bind "$0" /etc/hosts && mount --bind "$1" /etc/docker && echo ready && exec sleep infinity'
         self._holder = Process(
             [find_program("unshare"), "--mount", "--net", "sh", "-c", script, str(self._hosts), str(self._docker)],

@@ -89,6 +89,8 @@ class Registry:
         """Piece of a path -> what requests there are answered with, whoever asks."""
         self._at_layer: Callable[[], object] | None = None
         self._at_layer_lock = threading.Lock()
+        self.round_trip = 0.0
+        """Seconds that each round trip takes longer than on this machine."""
         self.tickets: dict[str, str] = {}
         """Signature in a layer's S3 address -> path of the blob at the backend."""
 
@@ -151,6 +153,7 @@ class Registry:
         """Forget requests and policies, and answer as at the start."""
         self.requests.clear()
         self.layers = "whole"
+        self.round_trip = 0.0
         self.faults.clear()
         self.at_next_layer(None)
         for admitted in self.policies.values():
@@ -208,6 +211,8 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def setup(self) -> None:
+        # That of TCP, and that of TLS 1.3 (RFC 8446, 2).
+        time.sleep(2 * self.registry.round_trip)
         # The handshake belongs in the connection's own thread, not in the accepting one.
         self.request = self.tls.wrap_socket(self.request, server_side=True)
         super().setup()
@@ -217,6 +222,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.request.close()
 
     def do_GET(self) -> None:
+        time.sleep(self.registry.round_trip)
         host = self.headers.get("Host", "").lower()
         login, token = self._login()
         answer = self._answer(host, login, token)

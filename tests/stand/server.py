@@ -30,6 +30,7 @@ class Server(ThreadingHTTPServer):
         if listening:
             self.socket.close()
             self.socket = listening
+            self.server_address = listening.getsockname()
         if tls:
             self.socket = tls.wrap_socket(self.socket, server_side=True)
         self._thread = threading.Thread(target=self.serve_forever, args=(SECONDS_TO_NOTICE_THE_END,))

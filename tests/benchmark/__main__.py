@@ -1,0 +1,62 @@
+"""Print what EcrDockerOperator costs beside what people would use instead, as a Markdown table."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from importlib.metadata import version
+
+from tests.isolation import isolated
+
+ISOLATION = ExitStack()
+ISOLATION.enter_context(isolated())
+
+from tests.benchmark.rounds import Rounds
+from tests.benchmark.scene import ROUND_TRIP, Scene
+from tests.benchmark.table import HEAD, rows
+
+PACKAGES = ("apache-airflow", "apache-airflow-providers-docker", "apache-airflow-providers-amazon", "docker", "boto3")
+TAGS, AT_A_TIME = 40, 8
+
+
+def main() -> int:
+    """Measure, print, and return 1 if a count is not what it has to be; times are reported only."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmark", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=15, help="how often each peer runs (default: %(default)s)")
+    parser.add_argument("--mapped", type=int, default=1000, help="number of mapped tasks (default: %(default)s)")
+    options = parser.parse_args()
+    began = time.monotonic()
+    with Scene() as scene:
+        rounds = Rounds(scene)
+        rounds.run(options.rounds, _say)
+        scene.pull_by_hand()
+        by_hand = scene.asked_of_registry()
+    with Scene(round_trip=0) as scene:
+        mapped = scene.run_mapped(options.mapped, AT_A_TIME, min(TAGS, options.mapped))
+    for error in mapped.failed:
+        _say(error)
+    found = rows(rounds, by_hand, mapped)
+    print(HEAD, *found, "", _where(options.rounds, time.monotonic() - began), sep="\n")  # noqa: T201
+    return int(any(row.is_count and not row.holds for row in found))
+
+
+def _where(count: int, seconds: float) -> str:
+    engine = subprocess.run(["dockerd", "--version"], check=True, capture_output=True, text=True).stdout.split()[2]
+    machine = f"{platform.system()} {platform.release()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    rule = f"medians and middle halves of {count} runs in turn, each in a new process, {1000 * ROUND_TRIP:.0f} ms added"
+    return f"{machine}, Docker Engine {engine.rstrip(',')}; {packages}; {rule} to each round trip; {seconds:.0f} s."
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,36 @@
+"""Medians, spreads and ratios of runs that were taken in turn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import median, quantiles
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A median, and the half of the values in its middle."""
+
+    median: float
+    low: float
+    """First quartile."""
+    high: float
+    """Third quartile."""
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """Return that of *values*, of which there are two or more."""
+        low, _, high = quantiles(values, n=4, method="inclusive")
+        return cls(median(values), low, high)
+
+    def show(self, unit: str = "", digits: int = 0) -> str:
+        """Return the figures as text."""
+        return f"{self.median:.{digits}f} ({self.low:.{digits}f}-{self.high:.{digits}f}){unit and ' '}{unit}"
+
+
+def ratios(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
+    """Return those of runs that were neighbours, so that both had the same machine."""
+    return Spread.of([mine / other for mine, other in zip(ours, theirs, strict=True)])

@@ -1,0 +1,199 @@
+"""Where the benchmark takes place: the stand with AWS and its registries at a distance, and what works there."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import takewhile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote
+
+from tests.stand import Stand
+from tests.stand.certificates import Authority
+from tests.stand.hosts import ACCOUNT, REGION
+from tests.stand.install import install_parts
+from tests.stand.namespaces import API_ADDRESS
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+ROUND_TRIP = 0.025
+"""Seconds that each round trip to AWS and to a registry takes longer than on this machine."""
+TASKS = 200
+"""Number of tasks in the DAG file that is parsed."""
+HOST = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
+ROOT = Path(__file__).parents[2]
+PEERS = {"docker": "docker.io", "docker-credential-ecr-login": "amazon-ecr-credential-helper"}
+
+_DAG = """
+from airflow.sdk import DAG
+from {module} import {name}
+
+with DAG("parsed", schedule=None):
+    for number in range({tasks}):
+        {name}(task_id=f"task_{{number}}", image="{image}", command=["echo", "{{{{ ds }}}}"])
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Peer:
+    """A way to run a task with an image of Amazon ECR's."""
+
+    name: str
+    operator: tuple[str, str]
+    """Module and class."""
+    parameters: dict[str, Any] = field(default_factory=dict)
+    has_helper: bool = False
+    """Whether amazon-ecr-credential-helper is in the worker's Docker configuration."""
+
+
+_DOCKER = ("airflow.providers.docker.operators.docker", "DockerOperator")
+PLAIN = Peer("DockerOperator", _DOCKER)
+STORED = Peer("DockerOperator + stored connection", _DOCKER, {"docker_conn_id": "stored"})
+HELPER = Peer("DockerOperator + amazon-ecr-credential-helper", _DOCKER, has_helper=True)
+OURS = Peer("EcrDockerOperator", ("ecr_docker_operator", "EcrDockerOperator"))
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """What came of many mapped tasks."""
+
+    tasks: int
+    failed: list[str]
+    tokens: int
+    """Tokens that were asked for."""
+    pulls: int
+    """Pulls that the engine tells of."""
+
+
+class Scene:
+    """A stand of its own, with one image in a registry; start and end it with ``with``.
+
+    :param round_trip: seconds that a round trip takes longer than on this machine.
+    """
+
+    def __init__(self, round_trip: float = ROUND_TRIP) -> None:
+        self._round_trip = round_trip
+        self._parts = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Start the stand, and AWS's API under its own name and over TLS, as all peers find it."""
+        install_parts(PEERS)
+        with ExitStack() as parts:
+            self._directory = Path(tempfile.mkdtemp(prefix="ecr-benchmark-"))
+            parts.callback(shutil.rmtree, self._directory)
+            self.stand = parts.enter_context(Stand())
+            self.image = self.stand.push()
+            authority = Authority(self._directory)
+            self._authority = self._directory / "authority.pem"
+            self._authority.write_text(authority.certificate)
+            at = partial(socket.create_server, (API_ADDRESS, 443))
+            listening = self.stand.namespaces.inside(at)
+            parts.enter_context(self.stand.aws.over_tls(authority.server_context(), listening))
+            self.stand.aws.round_trip = self.stand.registry.round_trip = self._round_trip
+            self._parts = parts.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """End all of it."""
+        self._parts.close()
+
+    def run(self, peer: Peer, *, pulls: bool) -> dict[str, Any]:
+        """Let *peer* run a task in a process of its own, and return its figures; see :mod:`tests.benchmark.worker`.
+
+        What AWS and the registry were asked is added, as ``aws`` and ``registry``.
+
+        :param pulls: whether the engine does not have the image.
+        """
+        if pulls:
+            self.stand.engine.forget(self.image)
+        self.stand.aws.calls.clear()
+        self.stand.registry.requests.clear()
+        module, name = peer.operator
+        dag_file = self._directory / f"{name}.py"
+        dag_file.write_text(_DAG.format(module=module, name=name, tasks=TASKS, image=self.image))
+        parameters = {"image": self.image, "auto_remove": "success", **peer.parameters}
+        figures = self.work("work", module, name, str(dag_file), parameters, has_helper=peer.has_helper)
+        figures["aws"] = [call.operation for call in self.stand.aws.calls]
+        figures["registry"] = self.asked_of_registry()
+        return figures
+
+    def run_mapped(self, tasks: int, at_a_time: int, tags: int) -> Mapped:
+        """Run *tasks* mapped tasks in one process, *at_a_time* at once, on images that the engine does not have.
+
+        :param tags: number of different images.
+        """
+        images = [self.stand.push("mapped", str(number)) for number in range(tags)]
+        self.stand.aws.calls.clear()
+        client = self.stand.engine.client
+        # Read while they happen: the engine remembers but 256 of all its events.
+        events = client.events(decode=True, filters={"type": "image", "event": ["pull", "tag"]})
+        with ThreadPoolExecutor(1) as pool:
+            pulls = pool.submit(lambda: sum(1 for _ in takewhile(lambda event: event["Action"] == "pull", events)))
+            figures = self.work("run_mapped", images, tasks, at_a_time)
+            client.tag(images[0], "the-end")
+            return Mapped(figures["tasks"], figures["failed"], len(self.stand.aws.token_calls()), pulls.result())
+
+    def asked_of_registry(self) -> list[str]:
+        """Return the requests that the registry and its layers' store have had: method and path."""
+        return [f"{request.method} {request.path.partition('?')[0]}" for request in self.stand.registry.requests]
+
+    def pull_by_hand(self) -> None:
+        """Pull the image with Docker's own command, logged in beforehand."""
+        self.stand.engine.forget(self.image)
+        config = self._directory / "by-hand"
+        config.mkdir(exist_ok=True)
+        token = self.stand.aws.issue("ecr", REGION, self.stand.worker)
+        (config / "config.json").write_text(json.dumps({"auths": {HOST: {"auth": token.authorization}}}))
+        self.stand.registry.requests.clear()
+        command = ["docker", "--config", str(config), "--host", self.stand.engine.url, "pull", "--quiet", self.image]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+    def work(self, what: str, *arguments: Any, has_helper: bool = False) -> dict[str, Any]:
+        """Return what a function of :mod:`tests.benchmark.worker` returns in a new process beside the engine."""
+        with tempfile.TemporaryDirectory(dir=self._directory) as home:
+            result, log = Path(home, "result"), Path(home, "log")
+            command = [sys.executable, "-m", "tests.benchmark.worker", str(result), what, json.dumps(arguments)]
+            with log.open("wb") as output:
+                done = subprocess.run(
+                    self.stand.namespaces.command(*command),
+                    env=self._environment(home, has_helper=has_helper),
+                    stdout=output,
+                    stderr=output,
+                    check=False,
+                )
+            if done.returncode:
+                msg = f"A worker failed ({what}):\n{log.read_text(errors='replace')[-3000:]}"
+                raise RuntimeError(msg)
+            found: dict[str, Any] = json.loads(result.read_text())
+            return found
+
+    def _environment(self, home: str, *, has_helper: bool) -> dict[str, str]:
+        token = self.stand.aws.issue("ecr", REGION, self.stand.worker)
+        environment = {
+            **os.environ,
+            **self.stand.environment,
+            "HOME": home,
+            "PYTHONPATH": str(ROOT),
+            "AWS_CA_BUNDLE": str(self._authority),
+            "AIRFLOW_CONN_AWS_DEFAULT": "aws://",
+            "AIRFLOW_CONN_STORED": f"docker://AWS:{quote(token.password, safe='')}@{HOST}",
+        }
+        # Not all peers can be told of another endpoint than AWS's own.
+        del environment["AWS_ENDPOINT_URL"]
+        if has_helper:
+            Path(home, "config.json").write_text(json.dumps({"credHelpers": {HOST: "ecr-login"}}))
+            environment |= {"DOCKER_CONFIG": home, "SSL_CERT_FILE": str(self._authority)}
+        return environment

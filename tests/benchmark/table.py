@@ -1,0 +1,140 @@
+"""The table that the benchmark prints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tests.benchmark.figures import Spread, ratios
+from tests.benchmark.scene import HELPER, OURS, PLAIN, ROUND_TRIP, STORED, TASKS, Peer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.benchmark.rounds import Rounds
+    from tests.benchmark.scene import Mapped
+
+# That of TCP, that of TLS, and that of the call.
+AWS_ROUND_TRIPS = 3 * ROUND_TRIP
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table."""
+
+    measure: str
+    beside: str
+    figures: str
+    goal: str = ""
+    holds: bool | None = None
+    is_count: bool = False
+    """Whether it is the same on each run and each machine."""
+
+    def __str__(self) -> str:
+        reached = {True: "yes", False: "**no**", None: ""}[self.holds]
+        return f"| {self.measure} | {self.beside} | {self.figures} | {self.goal} | {reached} |"
+
+
+HEAD = "| measure | beside | EcrDockerOperator | goal | reached |\n| --- | --- | --- | --- | --- |"
+
+
+def rows(rounds: Rounds, by_hand: Sequence[str], mapped: Mapped) -> list[Row]:
+    """Return all rows.
+
+    :param by_hand: what the registry was asked when Docker's own command pulled.
+    """
+    return [*_parsing(rounds), *_present(rounds), *_pulling(rounds, by_hand), *_login(rounds), _many(mapped)]
+
+
+def _parsing(rounds: Rounds) -> list[Row]:
+    name, found = PLAIN.name, rounds.present[OURS][0]
+    modules = found["import_modules"] - rounds.present[PLAIN][0]["import_modules"]
+    heavy = ", ".join(found["heavy"])
+    alone = [_less(rounds, peer, "import_cpu", "airflow_cpu") for peer in (OURS, PLAIN)]
+    return [
+        _ratio("import: CPU", PLAIN, rounds, "import_cpu", 1.02),
+        Row("the same, Airflow's own import taken off", name, _both(*alone, scale=1000, unit="ms")),
+        Row("import: modules", name, f"{modules} more, {heavy or 'no boto3'}", "no boto3", not heavy, is_count=True),
+        _ratio(f"parse of a file of {TASKS} tasks: CPU", PLAIN, rounds, "parse_cpu", 1.02),
+    ]
+
+
+def _present(rounds: Rounds) -> list[Row]:
+    ours, plain = rounds.present[OURS][0], rounds.present[PLAIN][0]
+    counts = tuple(len(ours[kind]) for kind in ("aws", "registry", "requests"))
+    goal = (0, 0, len(plain["requests"]))
+    return [
+        Row(
+            "image present: calls of AWS, registry, engine",
+            PLAIN.name,
+            _slashes(counts),
+            _slashes(goal),
+            counts == goal,
+            is_count=True,
+        ),
+        _ratio("image present: CPU", PLAIN, rounds, "cpu", 1.02),
+        _ratio("image present: wall", STORED, rounds, "wall", 1.0),
+    ]
+
+
+def _pulling(rounds: Rounds, by_hand: Sequence[str]) -> list[Row]:
+    ours = rounds.pulling[OURS][0]
+    is_same = len(ours["aws"]) == 1 and sorted(ours["registry"]) == sorted(by_hand)
+    counts, goal = (len(ours["aws"]), len(ours["registry"])), (1, len(by_hand))
+    what = "pull: calls of AWS, registry"
+    memory = [rounds.of(peer, "memory", pulls=True) for peer in (OURS, STORED)]
+    return [
+        Row(what, "`docker pull`", _slashes(counts), _slashes(goal), is_same, is_count=True),
+        _ratio("pull: wall", STORED, rounds, "wall", 1.0, pulls=True),
+        _ratio("pull: wall", HELPER, rounds, "wall", 1.0, pulls=True),
+        Row("pull: peak memory", STORED.name, _both(*memory, scale=1 / 1024, unit="MiB")),
+    ]
+
+
+def _login(rounds: Rounds) -> list[Row]:
+    until = [[1000 * value for value in rounds.of(peer, "until_pull", pulls=True)] for peer in (OURS, STORED, HELPER)]
+    floor = [1000 * (found["call"] - AWS_ROUND_TRIPS) for found in rounds.floor]
+    less = [value - 1000 * AWS_ROUND_TRIPS for value in until[0]]
+    parts = {
+        "boto3 and the provider imported": [1000 * found["import"] for found in rounds.parts],
+        "client built": [1000 * found["client"] for found in rounds.parts],
+        "call": [1000 * (found["call"] - AWS_ROUND_TRIPS) for found in rounds.parts],
+    }
+    shown = ", ".join(f"{name} {Spread.of(values).show('ms')}" for name, values in parts.items())
+    return [
+        Row(
+            "credentials needed to header sent, less AWS's round trips",
+            f"botocore's bare call {Spread.of(floor).show('ms')}",
+            f"{Spread.of(less).show('ms')}: {shown}",
+        ),
+        Row(
+            "the same, round trips included",
+            f"{STORED.name} {Spread.of(until[1]).show('ms')}, {HELPER.name} {Spread.of(until[2]).show('ms')}",
+            Spread.of(until[0]).show("ms"),
+        ),
+    ]
+
+
+def _many(mapped: Mapped) -> Row:
+    holds = mapped.tokens == mapped.pulls and not mapped.failed
+    figures = f"{mapped.tokens} tokens, {mapped.pulls} pulls, {len(mapped.failed)} failed"
+    return Row(f"{mapped.tasks} mapped tasks: tokens", "pulls that happened", figures, "equal", holds, is_count=True)
+
+
+def _ratio(measure: str, peer: Peer, rounds: Rounds, figure: str, goal: float, *, pulls: bool = False) -> Row:
+    ours, theirs = rounds.of(OURS, figure, pulls=pulls), rounds.of(peer, figure, pulls=pulls)
+    holds = round(ratios(ours, theirs).median, 3) <= goal
+    return Row(measure, peer.name, _both(ours, theirs, scale=1000, unit="ms"), f"≤ {goal:.2f}", holds)
+
+
+def _both(ours: Sequence[float], theirs: Sequence[float], *, scale: float, unit: str) -> str:
+    mine, other = (Spread.of([scale * value for value in values]) for values in (ours, theirs))
+    return f"**{ratios(ours, theirs).show(digits=3)}**: {mine.show()} to {other.show(unit)}"
+
+
+def _less(rounds: Rounds, peer: Peer, figure: str, part: str) -> list[float]:
+    return [found[figure] - found[part] for found in rounds.present[peer]]
+
+
+def _slashes(counts: Sequence[Any]) -> str:
+    return " / ".join(map(str, counts))

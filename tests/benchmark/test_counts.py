@@ -1,0 +1,82 @@
+"""What is the same on each machine: how often AWS, the registry and the engine are asked, and what is imported."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.benchmark.scene import HELPER, OURS, PLAIN, ROOT, STORED, Scene
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.stand
+
+
+@pytest.fixture(scope="module")
+def scene() -> Iterator[Scene]:
+    """Provide a scene without the delays."""
+    with Scene(round_trip=0) as scene:
+        yield scene
+
+
+def without_ids(requests: list[str]) -> list[str]:
+    """Return *requests* without the containers' names."""
+    return [re.sub(r"[0-9a-f]{64}", "ID", request) for request in requests]
+
+
+def test_image_that_is_there_costs_nothing(scene: Scene) -> None:
+    """AWS and the registry are not asked, and the engine just what DockerOperator asks it."""
+    scene.pull_by_hand()
+    plain, ours = scene.run(PLAIN, pulls=False), scene.run(OURS, pulls=False)
+    assert (ours["aws"], ours["registry"]) == ([], [])
+    assert without_ids(ours["requests"]) == without_ids(plain["requests"])
+    assert not any("images/create" in request for request in ours["requests"])
+
+
+def test_pull_costs_one_call(scene: Scene) -> None:
+    """AWS is asked for one token, and the registry and its layers' store just what a pull by hand asks them."""
+    scene.pull_by_hand()
+    by_hand = scene.asked_of_registry()
+    ours = scene.run(OURS, pulls=True)
+    assert ours["aws"] == ["GetAuthorizationToken"]
+    assert sorted(ours["registry"]) == sorted(by_hand)
+    assert any("/manifests/" in request for request in by_hand)
+
+
+@pytest.mark.parametrize("peer", [STORED, HELPER], ids=lambda peer: peer.name)
+def test_peers_pull_too(peer: object, scene: Scene) -> None:
+    """What we are compared with does pull, with a token that is valid."""
+    assert isinstance(peer, type(STORED))
+    found = scene.run(peer, pulls=True)
+    assert any("/manifests/" in request for request in found["registry"])
+    assert found["aws"] == (["GetAuthorizationToken"] if peer is HELPER else [])
+
+
+def test_parsing_imports_nothing_of_aws(scene: Scene) -> None:
+    """Neither boto3 nor the amazon provider is imported with the operator, and at most our own modules beside it."""
+    plain, ours = scene.run(PLAIN, pulls=False), scene.run(OURS, pulls=False)
+    assert ours["heavy"] == []
+    assert ours["import_modules"] - plain["import_modules"] < 20
+
+
+def test_as_many_tokens_as_pulls(scene: Scene) -> None:
+    """Of many mapped tasks, those whose image is missing ask for a token, once each, and no others do."""
+    mapped = scene.run_mapped(tasks=40, at_a_time=4, tags=5)
+    assert mapped.failed == []
+    assert 5 <= mapped.pulls < mapped.tasks
+    assert mapped.tokens == mapped.pulls
+
+
+def test_command_prints_the_table() -> None:
+    """``python -m tests.benchmark`` prints a row for each measure, and its counts are what they have to be."""
+    command = [sys.executable, "-m", "tests.benchmark", "--rounds=2", "--mapped=8"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    table = [line.split(" | ") for line in done.stdout.splitlines() if line.startswith("| ")]
+    assert len(table) == 15 + 2
+    assert {len(cells) for cells in table} == {5}

@@ -1,0 +1,127 @@
+"""What a worker does, in a process of its own: import an operator, parse a DAG file, run one task.
+
+Nothing but the standard library is imported before the clock runs.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import resource
+import runpy
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+
+class Requests:
+    """The HTTP requests of this process, as ``http.client`` reports them (Python documentation, "Audit events")."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[float, str]] = []
+        """When, in seconds, and what: method, path and query."""
+        sys.addaudithook(self._note)
+
+    def _note(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event != "http.client.send":
+            return
+        line = arguments[1].split(b"\r\n", 1)[0] if isinstance(arguments[1], bytes) else b""
+        if line.endswith(b" HTTP/1.1"):
+            self.sent.append((time.perf_counter(), line.removesuffix(b" HTTP/1.1").decode()))
+
+    def until_pull(self) -> float | None:
+        """Return the seconds from the last request before a pull to the pull's own; ``None`` without a pull."""
+        engine = [(at, what) for at, what in self.sent if what != "POST /"]  # which is AWS's
+        for (before, _), (at, what) in pairwise(engine):
+            if "/images/create" in what:
+                return at - before
+        return None
+
+
+def work(module: str, name: str, dag_file: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Import the operator *name*, parse *dag_file*, run a task, and return what each of these took.
+
+    CPU is in seconds, of this process, since its start but for ``run_cpu``; wall time in seconds; memory in KiB.
+    """
+    from airflow.sdk import DAG
+
+    figures: dict[str, Any] = {"airflow_cpu": time.process_time(), "airflow_modules": len(sys.modules)}
+    operator = getattr(importlib.import_module(module), name)
+    figures |= {"import_cpu": time.process_time(), "import_modules": len(sys.modules)}
+    figures["heavy"] = [name for name in ("boto3", "botocore", "airflow.providers.amazon.aws") if name in sys.modules]
+    runpy.run_path(dag_file)
+    figures["parse_cpu"] = time.process_time()
+    with DAG("benchmark", schedule=None):
+        task = operator(task_id="task", **parameters)
+    requests, began, cpu = Requests(), time.perf_counter(), time.process_time()
+    task.execute({})
+    figures["wall"] = time.perf_counter() - began
+    figures["run_cpu"] = time.process_time() - cpu
+    figures["cpu"] = time.process_time()
+    figures["requests"] = [what.split("?")[0] for _, what in requests.sent]
+    figures["until_pull"] = requests.until_pull()
+    figures["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return figures
+
+
+def run_mapped(images: list[str], tasks: int, at_a_time: int) -> dict[str, Any]:
+    """Run *tasks* mapped tasks, each with one of *images*, and return how many there were and what failed."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from airflow.sdk import DAG
+
+    from ecr_docker_operator import EcrDockerOperator
+
+    # In blocks, so that some find the image missing at the same moment, and some find it there.
+    wanted = [images[number * len(images) // tasks] for number in range(tasks)]
+    parameters = {"auto_remove": "force", "network_mode": "none"}
+    with DAG("mapped", schedule=None):
+        mapped = EcrDockerOperator.partial(task_id="task", **parameters).expand(image=wanted)
+
+    def run(image: str) -> str | None:
+        try:
+            mapped.unmap({"image": image}).execute({})
+        except Exception as error:  # noqa: BLE001 - it is told
+            return repr(error)
+        return None
+
+    with ThreadPoolExecutor(at_a_time) as pool:
+        failed = [error for error in pool.map(run, wanted) if error]
+    return {"tasks": len(wanted), "failed": failed}
+
+
+def call(region: str) -> dict[str, Any]:
+    """Return what one token call takes with a client of boto3's that is built already."""
+    import boto3
+
+    began, cpu = time.perf_counter(), time.process_time()
+    client = boto3.session.Session().client("ecr", region_name=region)
+    figures = {"client_cpu": time.process_time() - cpu, "client": time.perf_counter() - began}
+    began, cpu = time.perf_counter(), time.process_time()
+    client.get_authorization_token()
+    return figures | {"call_cpu": time.process_time() - cpu, "call": time.perf_counter() - began}
+
+
+def ask(host: str) -> dict[str, Any]:
+    """Return what the parts of one login of ours take, in an Airflow that has parsed a DAG file."""
+    from ecr_docker_operator import hook  # noqa: F401
+    from ecr_docker_operator.credentials import AwsIdentity
+    from ecr_docker_operator.registry import EcrRegistry
+
+    registry = EcrRegistry.parse(host)
+    assert registry is not None
+    began = time.perf_counter()
+    importlib.import_module("airflow.providers.amazon.aws.hooks.base_aws")
+    figures = {"import": time.perf_counter() - began}
+    began = time.perf_counter()
+    client = AwsIdentity().client(registry)
+    figures["client"] = time.perf_counter() - began
+    began = time.perf_counter()
+    client.get_authorization_token()
+    return figures | {"call": time.perf_counter() - began}
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(json.dumps(globals()[sys.argv[2]](*json.loads(sys.argv[3]))))
