@@ -51,6 +51,7 @@ class EcrDockerHook(DockerHook):
 
     _attempts: Attempts | None = None
     _killed = False
+    logs_pulls = False
 
     def __init__(
         self,
@@ -88,6 +89,8 @@ class EcrDockerHook(DockerHook):
     ) -> EcrDockerHook:
         """Turn *hook*, whose client was not created yet, into one that pulls from Amazon ECR, and return it.
 
+        Its client's ``pull(…, stream=True, decode=True)`` yields what DockerOperator is to log.
+
         :param registry: the one that the task's image is in, whatever its host; ``None`` if not on Amazon ECR.
         :param engine_urls: those of *hook*.
         """
@@ -97,6 +100,7 @@ class EcrDockerHook(DockerHook):
         ecr_hook.identity = identity
         ecr_hook.registry = registry
         ecr_hook.engine_urls = engine_urls
+        ecr_hook.logs_pulls = True
         return ecr_hook
 
     def __getstate__(self) -> dict[str, Any]:
@@ -128,7 +132,9 @@ class EcrDockerHook(DockerHook):
             self._attempts = None
         logins = auth.install(client, self.identity, self.registry)
         client.send = EcrSend(client.send, attempts.url, lambda: self._killed)  # type: ignore[method-assign]
-        client.pull = EcrPull(client.pull, logins, attempts.url)  # type: ignore[method-assign]
+        client.pull = EcrPull(  # type: ignore[method-assign]
+            client.pull, logins, attempts.url, for_log=self.logs_pulls
+        )
         client.create_service = EcrService(client, logins, lambda: self._killed)
         client.inspect_distribution = EcrInspection(client, logins)
         if self.registry:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +97,14 @@ class EcrDockerOperator(DockerOperator):
         except TLSParameterError as error:
             raise EcrInputError.tls_files(error.args[0]) from error
         return EcrDockerHook.adopt(hook, identity, registry, engine_urls=self.docker_url)
+
+    def pre_execute(self, context: Any) -> None:
+        """Give the image its full name before DockerOperator logs it, which with ``force_pull`` it does first."""
+        super().pre_execute(context)
+        if self.registry_id:
+            # What is wrong is said by execute: Airflow 3 has this in a group of its log that is folded up.
+            with suppress(Exception):
+                _ = self.hook
 
     def on_kill(self) -> None:
         """Stop the container, or see to it that none is started any more."""

@@ -16,6 +16,7 @@ from ecr_docker_operator.engine import not_lost
 from ecr_docker_operator.errors import EcrEngineError, EcrPullError, EcrTokenError
 from ecr_docker_operator.image import split_image
 from ecr_docker_operator.method import ClientMethod
+from ecr_docker_operator.progress import shown
 
 if TYPE_CHECKING:
     from ecr_docker_operator.auth import EcrAuthConfig
@@ -34,12 +35,16 @@ class EcrPull(ClientMethod):
     :param pull: the client's own method.
     :param logins: the client's logins.
     :param engine_url: where the engine is.
+    :param for_log: whether the items of a stream are those that DockerOperator is to log, in place of the engine's.
     """
 
-    def __init__(self, pull: Callable[..., Any], logins: EcrAuthConfig, engine_url: str) -> None:
+    def __init__(
+        self, pull: Callable[..., Any], logins: EcrAuthConfig, engine_url: str, *, for_log: bool = False
+    ) -> None:
         super().__init__(pull)
         self._logins = logins
         self._engine_url = engine_url
+        self._for_log = for_log
 
     def __call__(self, repository: str, *args: Any, **kwargs: Any) -> Any:
         """Pull *repository*; parameters and result are those of ``APIClient.pull``.
@@ -56,7 +61,10 @@ class EcrPull(ClientMethod):
         if registry is None:
             return self._method(repository, *args, **kwargs)
         pull = partial(self._method, repository, *args, **kwargs)
-        return _Pull(repository, registry, self._logins, self._engine_url, pull).answer()
+        answer = _Pull(repository, registry, self._logins, self._engine_url, pull).answer
+        if self._for_log and kwargs.get("stream") and kwargs.get("decode"):
+            return shown(repository, answer)
+        return answer()
 
 
 class _Pull:

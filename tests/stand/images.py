@@ -12,9 +12,12 @@ import uuid
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.stand.install import find_program
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
 _PROGRAMS = ("cat", "date", "echo", "env", "false", "head", "hostname", "ls", "sh", "sleep", "true")
@@ -47,12 +50,14 @@ class Image:
         ).encode()
 
 
-def build(text: str | None = None, *, program: bytes | None = None) -> Image:
+def build(text: str | None = None, *, program: bytes | None = None, more: Sequence[bytes] = ()) -> Image:
     """Return an image of busybox whose file ``/image`` says *text*; default: something no other image says.
 
     :param program: what the image has for busybox.
+    :param more: contents of further files, each of which has a layer of its own.
     """
     tars = [_tar({"image": (text or uuid.uuid4().hex).encode()}), _busybox(program)]
+    tars += [_tar({f"more{number}": content}) for number, content in enumerate(more)]
     config = {
         "architecture": _ARCHITECTURES.get(platform.machine(), platform.machine()),
         "os": "linux",

@@ -32,7 +32,7 @@ from tests.stand.process import Process
 from tests.stand.server import Server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from types import TracebackType
 
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 PUBLIC = "public"
 START_SECONDS = 30
 LayerService = Literal["whole", "refused", "garbage", "reset"]
+PIECE = 32 * 1024
+"""Bytes of a layer that S3 sends at a time where it has a pace."""
 EXPIRED = "Your authorization token has expired. Reauthenticate and try again."
 
 
@@ -85,6 +87,8 @@ class Registry:
         """Account, region and repository -> accounts that its repository policy admits."""
         self.layers: LayerService = "whole"
         """How S3 serves layers; "refused" is what an endpoint policy that forgets them does."""
+        self.pace: Callable[[], object] | None = None
+        """What is done before each piece of a layer is sent, if anything: a pause makes S3 slow."""
         self.faults: dict[str, Answer] = {}
         """Piece of a path -> what requests there are answered with, whoever asks."""
         self._at_layer: Callable[[], object] | None = None
@@ -154,6 +158,7 @@ class Registry:
         self.requests.clear()
         self.layers = "whole"
         self.round_trip = 0.0
+        self.pace = None
         self.faults.clear()
         self.at_next_layer(None)
         for admitted in self.policies.values():
@@ -247,12 +252,21 @@ class _Handler(BaseHTTPRequestHandler):
         with suppress(ConnectionError, ssl.SSLError):
             self.end_headers()
             if self.command != "HEAD":
-                self.wfile.write(answer.body)
+                for piece in self._pieces(answer.body):
+                    self.wfile.write(piece)
 
     do_HEAD = do_GET
 
     def log_message(self, format: str, *args: object) -> None:
         """Log nothing: requests are recorded."""
+
+    def _pieces(self, body: bytes) -> Iterator[bytes]:
+        if self.registry.pace is None or ".s3." not in self.headers.get("Host", ""):
+            yield body
+            return
+        for start in range(0, len(body), PIECE):
+            self.registry.pace()
+            yield body[start : start + PIECE]
 
     def _login(self) -> tuple[str | None, Token | None]:
         scheme, _, value = self.headers.get("Authorization", "").partition(" ")

@@ -1,0 +1,179 @@
+"""What a pull looks like in the log: a line at its start, one every few seconds, one at its end."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from ecr_docker_operator.layer import Layer
+from ecr_docker_operator.units import in_bytes, in_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+log = logging.getLogger(__name__)
+
+INTERVAL = 5.0
+"""Seconds between two lines, at least."""
+
+PATIENCE = 1.0
+"""Seconds that the first line waits for the sizes of the layers, of which the engine first fetches three."""
+
+
+def shown(image: str, pull: Callable[[], Iterable[Any]]) -> Iterator[Any]:
+    """Yield what DockerOperator is to log of a pull, which begins with the first item.
+
+    DockerOperator ends its group of the log only after a pull that went well; this ends it after any other, too.
+
+    :param image: name of the image, for the lines.
+    :param pull: starts the pull, and returns docker-py's items.
+    """
+    try:
+        yield from Progress(image).lines(pull)
+    except GeneratorExit:
+        raise
+    except BaseException:  # a task whose time is over, too
+        yield {"status": "::endgroup::"}
+        raise
+
+
+class Progress:
+    """The lines of one pull.
+
+    :param image: name of the image, for the lines.
+    :param interval: seconds between two lines, at least.
+    :param clock: tells the seconds; it may start anywhere, but must not be set.
+    """
+
+    def __init__(self, image: str, *, interval: float = INTERVAL, clock: Callable[[], float] = time.monotonic) -> None:
+        self._image, self._interval, self._clock = image, interval, clock
+        self._layers: dict[str, Layer] = {}
+        self._first_line_by: float | None = None
+        self._next_line: float | None = None
+        # Half a minute in all, so that the rate is neither the last moment's nor that of an hour ago.
+        self._samples: deque[tuple[float, int]] = deque(maxlen=6)
+        self._digest = ""
+        self._up_to_date = False
+
+    def lines(self, pull: Callable[[], Iterable[Any]]) -> Iterator[Any]:
+        """Yield items without an ``id``, which DockerOperator logs as they are, in place of those of *pull*.
+
+        What the engine says of a layer is a line at DEBUG only, once for each change. What is said of the image as a
+        whole (Docker Engine API, "Create an image") is passed on, but for its end, which is the last line.
+        """
+        start = self._clock()
+        for item in pull():
+            if not self._take(item):
+                yield item
+            if line := self._line(self._clock()):
+                yield {"status": line}
+        if self._layers and self._next_line is None:
+            yield {"status": self._first_line()}
+        yield {"status": self._last_line(self._clock() - start)}
+
+    def _take(self, item: Any) -> bool:
+        """Keep what *item* says, and return whether that is all that is to be done with it."""
+        status = item.get("status") if isinstance(item, dict) else None
+        if not isinstance(status, str):
+            return False
+        if "id" in item:
+            self._take_layer(str(item["id"]), status, item.get("progressDetail"))
+        elif status.startswith("Digest: "):
+            self._digest = status.removeprefix("Digest: ")
+        elif status.startswith("Status: "):
+            self._up_to_date = status.startswith("Status: Image is up to date")
+        else:
+            return False
+        return True
+
+    def _take_layer(self, layer_id: str, status: str, detail: Any) -> None:
+        if status.startswith("Pulling from "):  # there, "id" is the tag
+            log.debug("%s: %s", layer_id, status)
+            return
+        layer = self._layers.setdefault(layer_id, Layer())
+        if layer.status != status:
+            log.debug("%s: %s", layer_id, status)
+        layer.update(status, detail if isinstance(detail, dict) else {})
+
+    def _line(self, now: float) -> str | None:
+        if self._next_line is not None:
+            if now < self._next_line:
+                return None
+            line = self._one_line(now)
+        elif self._layers:
+            if self._first_line_by is None:
+                self._first_line_by = now + PATIENCE
+            if now < self._first_line_by and not self._all_sizes_known():
+                return None
+            line = self._first_line()
+        else:
+            return None
+        self._next_line = now + self._interval
+        self._samples.append((now, self._fetched()))
+        return line
+
+    def _first_line(self) -> str:
+        here = sum(layer.here for layer in self._layers.values())
+        parts = [_count(len(self._layers), "layer")]
+        if here:
+            parts.append(f"{'all' if here == len(self._layers) else here} of them already here")
+        if fetching := self._fetching():
+            size = sum(layer.size for layer in fetching)
+            at_least = "" if self._all_sizes_known() else "at least "
+            parts.append(f"{at_least}{in_bytes(size)} to fetch" if size else "their sizes not known yet")
+        return f"{self._image}: {', '.join(parts)}"
+
+    def _one_line(self, now: float) -> str:
+        fetching = self._fetching()
+        fetched, size = self._fetched(), sum(max(layer.size, layer.fetched) for layer in fetching)
+        open_ended = any(not layer.size and not layer.complete for layer in fetching)
+        if not fetching:
+            parts = []
+        elif all(layer.complete for layer in fetching):
+            parts = [f"100 %: {in_bytes(fetched)}", _extracted(fetching)]
+        else:
+            rate = self._rate(now, fetched)
+            of = f" of {'at least ' if open_ended else ''}{in_bytes(size)}" if size > fetched or not open_ended else ""
+            percent = "" if open_ended or not size else f"{fetched * 100 // size} %: "
+            parts = [f"{percent}{in_bytes(fetched)}{of}", f"{in_bytes(rate)}/s"]
+        done = sum(layer.done for layer in self._layers.values())
+        parts.append(f"{done} of {_count(len(self._layers), 'layer')} done")
+        if retrying := sum(layer.status.startswith("Retrying in ") for layer in fetching):
+            parts.append(f"{retrying} being tried again")
+        elif size > fetched and not open_ended and rate:
+            parts.append(f"about {in_seconds((size - fetched) / rate)} left")
+        return ", ".join(filter(None, parts))
+
+    def _last_line(self, seconds: float) -> str:
+        fetching = self._fetching()
+        what = "up to date" if self._up_to_date and not fetching else "pulled"
+        at_least = "" if all(layer.size for layer in fetching) else "at least "
+        bytes_ = f"{at_least}{in_bytes(self._fetched())} fetched" if self._fetched() else "nothing fetched"
+        parts = [f"{what} in {in_seconds(seconds)}", bytes_, self._digest]
+        return f"{self._image}: {', '.join(filter(None, parts))}"
+
+    def _fetching(self) -> list[Layer]:
+        return [layer for layer in self._layers.values() if not layer.here]
+
+    def _fetched(self) -> int:
+        return sum(layer.fetched for layer in self._layers.values())
+
+    def _all_sizes_known(self) -> bool:
+        # While all layers are here, others may follow.
+        fetching = self._fetching()
+        return bool(fetching) and all(layer.size for layer in fetching)
+
+    def _rate(self, now: float, fetched: int) -> float:
+        then, before = self._samples[0]
+        return max(0, fetched - before) / (now - then) if now > then else 0
+
+
+def _extracted(layers: list[Layer]) -> str:
+    size = sum(layer.size for layer in layers)
+    return f"{sum(layer.extracted for layer in layers) * 100 // size} % extracted" if size else "extracting"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
