@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ecr_docker_operator.layer import Layer
 from ecr_docker_operator.units import in_bytes, in_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
 log = logging.getLogger(__name__)
 
@@ -22,25 +24,38 @@ PATIENCE = 1.0
 """Seconds that the first line waits for the sizes of the layers, of which the engine first fetches three."""
 
 
-def shown(image: str, pull: Callable[[], Iterable[Any]]) -> Iterator[Any]:
-    """Yield what DockerOperator is to log of a pull, which begins with the first item.
+def shown(image: str, pull: Callable[[], Any]) -> Any:
+    """Start a pull, and return an iterator of what DockerOperator is to log of it.
 
     DockerOperator ends its group of the log only after a pull that went well; this ends it after any other, too.
 
     :param image: name of the image, for the lines.
     :param pull: starts the pull, and returns docker-py's items.
     """
+    with _group_ended():
+        progress = Progress(image)
+        items = pull()
+    return _shown(progress, items) if isinstance(items, Iterator) else items
+
+
+def _shown(progress: Progress, items: Iterator[Any]) -> Iterator[Any]:
+    with _group_ended():
+        yield from progress.lines(items)
+
+
+@contextmanager
+def _group_ended() -> Iterator[None]:
     try:
-        yield from Progress(image).lines(pull)
+        yield
     except GeneratorExit:
         raise
     except BaseException:  # a task whose time is over, too
-        yield {"status": "::endgroup::"}
+        log.info("::endgroup::")
         raise
 
 
 class Progress:
-    """The lines of one pull.
+    """The lines of one pull, which begins as this is made.
 
     :param image: name of the image, for the lines.
     :param interval: seconds between two lines, at least.
@@ -49,6 +64,7 @@ class Progress:
 
     def __init__(self, image: str, *, interval: float = INTERVAL, clock: Callable[[], float] = time.monotonic) -> None:
         self._image, self._interval, self._clock = image, interval, clock
+        self._start = clock()
         self._layers: dict[str, Layer] = {}
         self._first_line_by: float | None = None
         self._next_line: float | None = None
@@ -57,21 +73,20 @@ class Progress:
         self._digest = ""
         self._up_to_date = False
 
-    def lines(self, pull: Callable[[], Iterable[Any]]) -> Iterator[Any]:
-        """Yield items without an ``id``, which DockerOperator logs as they are, in place of those of *pull*.
+    def lines(self, items: Iterable[Any]) -> Iterator[Any]:
+        """Yield items without an ``id``, which DockerOperator logs as they are, in place of the engine's.
 
         What the engine says of a layer is a line at DEBUG only, once for each change. What is said of the image as a
         whole (Docker Engine API, "Create an image") is passed on, but for its end, which is the last line.
         """
-        start = self._clock()
-        for item in pull():
+        for item in items:
             if not self._take(item):
                 yield item
             if line := self._line(self._clock()):
                 yield {"status": line}
         if self._layers and self._next_line is None:
             yield {"status": self._first_line()}
-        yield {"status": self._last_line(self._clock() - start)}
+        yield {"status": self._last_line(self._clock() - self._start)}
 
     def _take(self, item: Any) -> bool:
         """Keep what *item* says, and return whether that is all that is to be done with it."""
