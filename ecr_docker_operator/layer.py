@@ -35,30 +35,41 @@ class Layer:
         # containerd's image store counts an extraction in seconds.
         detail = {} if detail.get("units") else detail
         current, total = _number(detail.get("current")), _number(detail.get("total"))
-        if status == "Pulling fs layer" and not self.done:
-            # It may have been begun before, with a token that has expired, and nothing of that is left.
+        if status in ("Verifying Checksum", "Download complete"):
+            self._fetch_all()
+        elif status == "Extracting":
+            self.extracted = max(self.extracted, current)
+            self._know(total)
+            self._fetch_all()
+        elif status == "Pull complete":
+            self.done = True
+            self._know(self.extracted)
+            self._fetch_all()
+        elif status == "Already exists":
+            self.here = self.here or not (self.fetched or self.complete)
+            self.done = self.complete = True
+        elif current:
+            self._fetch(current, total)
+        elif status == "Pulling fs layer" and not self.done:
+            # It may have been begun before, with a token that has expired since, and nothing of that is left.
             self.fetched, self.complete = 0, False
-        elif status == "Downloading":
-            self._download(current, total)
-        elif status in ("Verifying Checksum", "Download complete", "Extracting", "Pull complete", "Already exists"):
-            self.here = self.here or (status == "Already exists" and not self.fetched and not self.complete)
-            self.complete = True
-            self.done = self.done or status in ("Pull complete", "Already exists")
-            if status == "Extracting":
-                self.size = max(self.size, total)
-                self.extracted = max(self.extracted, min(current, self.size))
-            self.fetched = 0 if self.here else max(self.fetched, self.size)
-            if self.done:
-                self.extracted = self.size
 
-    def _download(self, current: int, total: int) -> None:
-        self.complete = False
-        if not total:
+    def _fetch(self, current: int, total: int) -> None:
+        self._know(total)
+        # That all is fetched is said of what breaks off, too: only the next status tells.
+        if total and current < total:
+            # What broke off is gone on with, and then only what was left is counted.
+            self.fetched = max(self.fetched, self.size - total + current)
+        elif not self.size:
             self.fetched = max(self.fetched, current)
-            return
-        # What broke off is gone on with, and then only what was left is counted.
-        self.size = max(self.size, total, self.fetched)
-        self.fetched = max(self.fetched, self.size - max(total - current, 0))
+
+    def _know(self, size: int) -> None:
+        if size:
+            self.size = max(self.size, size, self.fetched)
+
+    def _fetch_all(self) -> None:
+        self.complete = True
+        self.fetched = max(self.fetched, self.size)
 
 
 def _number(value: Any) -> int:

@@ -136,36 +136,39 @@ class Progress:
             parts.append(f"{'all' if here == len(self._layers) else here} of them already here")
         if fetching := self._fetching():
             size = sum(layer.size for layer in fetching)
-            at_least = "" if self._all_sizes_known() else "at least "
-            parts.append(f"{at_least}{in_bytes(size)} to fetch" if size else "their sizes not known yet")
+            parts.append(f"{_at_least(fetching)}{in_bytes(size)} to fetch" if size else "their sizes not known yet")
         return f"{self._image}: {', '.join(parts)}"
 
     def _one_line(self, now: float) -> str:
         fetching = self._fetching()
-        fetched, size = self._fetched(), sum(max(layer.size, layer.fetched) for layer in fetching)
-        open_ended = any(not layer.size and not layer.complete for layer in fetching)
         if not fetching:
             parts = []
         elif all(layer.complete for layer in fetching):
-            parts = [f"100 %: {in_bytes(fetched)}", _extracted(fetching)]
+            parts = [f"100 %: {_at_least(fetching)}{in_bytes(self._fetched())}", _extracted(fetching)]
         else:
-            rate = self._rate(now, fetched)
-            of = f" of {'at least ' if open_ended else ''}{in_bytes(size)}" if size > fetched or not open_ended else ""
-            percent = "" if open_ended or not size else f"{fetched * 100 // size} %: "
-            parts = [f"{percent}{in_bytes(fetched)}{of}", f"{in_bytes(rate)}/s"]
+            parts = [self._transfer(fetching), f"{in_bytes(self._rate(now))}/s"]
         done = sum(layer.done for layer in self._layers.values())
         parts.append(f"{done} of {_count(len(self._layers), 'layer')} done")
-        if retrying := sum(layer.status.startswith("Retrying in ") for layer in fetching):
-            parts.append(f"{retrying} being tried again")
-        elif size > fetched and not open_ended and rate:
-            parts.append(f"about {in_seconds((size - fetched) / rate)} left")
-        return ", ".join(filter(None, parts))
+        if broken := sum(layer.status.startswith("Retrying in ") for layer in fetching):
+            parts.append(f"{broken} being tried again")
+        elif (left := self._left(fetching)) and (rate := self._rate(now)):
+            parts.append(f"about {in_seconds(left / rate)} left")
+        return ", ".join(parts)
+
+    def _transfer(self, fetching: list[Layer]) -> str:
+        fetched, size = self._fetched(), sum(layer.size or layer.fetched for layer in fetching)
+        if not _open_ended(fetching):
+            return f"{fetched * 100 // size} %: {in_bytes(fetched)} of {in_bytes(size)}"
+        return f"{in_bytes(fetched)} of at least {in_bytes(size)}" if size > fetched else in_bytes(fetched)
+
+    def _left(self, fetching: list[Layer]) -> int:
+        """Return how many bytes are left; 0 also if that is not known."""
+        return 0 if _open_ended(fetching) else sum(max(layer.size - layer.fetched, 0) for layer in fetching)
 
     def _last_line(self, seconds: float) -> str:
-        fetching = self._fetching()
-        what = "up to date" if self._up_to_date and not fetching else "pulled"
-        at_least = "" if all(layer.size for layer in fetching) else "at least "
-        bytes_ = f"{at_least}{in_bytes(self._fetched())} fetched" if self._fetched() else "nothing fetched"
+        what = "up to date" if self._up_to_date and not self._fetching() else "pulled"
+        fetched = self._fetched()
+        bytes_ = f"{_at_least(self._fetching())}{in_bytes(fetched)} fetched" if fetched else "nothing fetched"
         parts = [f"{what} in {in_seconds(seconds)}", bytes_, self._digest]
         return f"{self._image}: {', '.join(filter(None, parts))}"
 
@@ -180,14 +183,25 @@ class Progress:
         fetching = self._fetching()
         return bool(fetching) and all(layer.size for layer in fetching)
 
-    def _rate(self, now: float, fetched: int) -> float:
+    def _rate(self, now: float) -> float:
         then, before = self._samples[0]
-        return max(0, fetched - before) / (now - then) if now > then else 0
+        return max(0, self._fetched() - before) / (now - then) if now > then else 0
+
+
+def _at_least(layers: list[Layer]) -> str:
+    return "" if all(layer.size for layer in layers) else "at least "
+
+
+def _open_ended(layers: list[Layer]) -> bool:
+    """Return whether nobody knows yet how many bytes there are."""
+    return any(not layer.size and not layer.complete for layer in layers)
 
 
 def _extracted(layers: list[Layer]) -> str:
-    size = sum(layer.size for layer in layers)
-    return f"{sum(layer.extracted for layer in layers) * 100 // size} % extracted" if size else "extracting"
+    if not all(layer.size and (layer.extracted or layer.status != "Extracting") for layer in layers):
+        return "extracting"
+    extracted = sum(layer.size if layer.done else min(layer.extracted, layer.size) for layer in layers)
+    return f"{extracted * 100 // sum(layer.size for layer in layers)} % extracted"
 
 
 def _count(number: int, what: str) -> str:
