@@ -1,0 +1,164 @@
+"""What a pull looks like in the log of its task: real engine, real registry."""
+
+from __future__ import annotations
+
+import logging
+import random
+import re
+import time
+from itertools import dropwhile
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ecr_docker_operator import EcrDockerHook, EcrDockerOperator, EcrPullError, EcrTokenError
+from tests.stand.hosts import ACCOUNT, REGION
+from tests.stand.images import build, digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.airflow_home import AirflowHome
+    from tests.stand import Stand
+    from tests.stand.images import Image
+
+pytestmark = pytest.mark.stand
+
+HOST = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
+MEGABYTE = 1_000_000
+# Six layers, of which the engine fetches three at a time.
+CONTENTS = [random.Random(seed).randbytes(MEGABYTE) for seed in range(4)]  # noqa: S311 - not for secrets
+IMAGE = build("slow", more=CONTENTS)
+# With it, a layer of a megabyte takes six seconds and the image twelve, or longer: more than one line is due.
+PAUSE = 0.2
+
+
+@pytest.fixture
+def shown(capsys: pytest.CaptureFixture[str]) -> Callable[[], list[str]]:
+    """Provide a function that returns what DockerOperator has logged since, line by line, from its group on."""
+
+    def lines() -> list[str]:
+        # Airflow 3 writes to stdout what an operator logs outside of a task: time, level, text, logger, place.
+        found = re.findall(
+            r"^\S+ \[\w+ *\] (.*?) +\[airflow\.task\.operators\S+ loc=\S+$", capsys.readouterr().out, re.MULTILINE
+        )
+        return list(dropwhile(lambda line: not line.startswith("::group::"), found))
+
+    return lines
+
+
+def run(image: str, **parameters: Any) -> None:
+    """Run a task on the stand."""
+    EcrDockerOperator(task_id="task", image=image, **parameters).execute({})
+
+
+def of_pull(lines: list[str], image: str) -> list[str]:
+    """Return the lines of the group, which has to end, without the name of the image at their beginning."""
+    beginning, *pull = lines[: lines.index("::endgroup::")]
+    assert beginning == f"::group::Pulling docker image {image}"
+    return [line.removeprefix(f"{image}: ") for line in pull]
+
+
+def megabytes(image: Image) -> float:
+    """Return the size of the layers of *image*, as registries have them."""
+    return sum(map(len, image.layers)) / MEGABYTE
+
+
+def test_cold_pull(stand: Stand, shown: Callable[[], list[str]], caplog: pytest.LogCaptureFixture) -> None:
+    """A slow pull of several layers is a line at its start, a few on its way, and one at its end; none per layer."""
+    stand.registry.pace = lambda: time.sleep(PAUSE)
+    image = stand.push("slow", image=IMAGE)
+    caplog.set_level(logging.INFO)
+    run(image)
+    first, *between, last = of_pull(shown(), image)
+    assert re.fullmatch(r"6 layers, at least \S+ MB to fetch", first)
+    assert len(between) >= 2
+    for line in between:
+        assert re.fullmatch(
+            r"((\d+ %: )?\S+ [kM]?B( of (at least )?\S+ MB)?, \S+ [kM]?B/s|100 %: \S+ MB, \d+ % extracted), "
+            r"\d of 6 layers done(, about \S+ s left)?",
+            line,
+        )
+    [percent, *_] = [line for line in between if re.match(r"\d+ %: .* left$", line)]
+    assert float(percent.split(" of ")[1].split()[0]) == pytest.approx(megabytes(IMAGE), rel=0.01)
+    found = re.fullmatch(rf"pulled in [0-9.]+ s, (\S+) MB fetched, {digest(IMAGE.manifest)}", last)
+    assert found
+    assert float(found[1]) == pytest.approx(megabytes(IMAGE), rel=0.01)
+    assert "Pulling fs layer" not in caplog.text
+    seconds = float(last.split()[2])
+    assert len(between) <= seconds / 5
+
+
+def test_shared_layers(stand: Stand, shown: Callable[[], list[str]]) -> None:
+    """Layers that the engine has are named as such, and only what is missing is counted."""
+    run(stand.push("shared", "1", image=IMAGE))
+    shown()
+    image = stand.push("shared", "2", image=build("slow", more=[*CONTENTS, CONTENTS[0][: MEGABYTE // 2]]))
+    run(image)
+    first, last = of_pull(shown(), image)
+    assert first == "7 layers, 6 of them already here, 500 kB to fetch"
+    assert re.fullmatch(r"pulled in [0-9.]+ s, 500 kB fetched, sha256:[0-9a-f]{64}", last)
+
+
+def test_nothing_new(stand: Stand, shown: Callable[[], list[str]]) -> None:
+    """With ``force_pull``, an image that has not changed is one line."""
+    image = stand.push("same")
+    run(image)
+    shown()
+    run(image, force_pull=True)
+    [line] = of_pull(shown(), image)
+    assert re.fullmatch(r"up to date in [0-9.]+ s, nothing fetched, sha256:[0-9a-f]{64}", line)
+
+
+@pytest.mark.parametrize("where", ["stream", "status", "aws"])
+def test_pull_that_fails(
+    where: str, stand: Stand, shown: Callable[[], list[str]], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The group of the log ends with a pull that fails, too, wherever it does."""
+    image = stand.push("failing")
+    if where == "stream":
+        stand.registry.layers = "refused"
+    elif where == "status":
+        image = image.replace("failing", "missing")
+    else:
+        stand.worker.may_get_token = False
+    caplog.set_level(logging.INFO)
+    with pytest.raises(EcrTokenError if where == "aws" else EcrPullError, match=image):
+        run(image)
+    assert shown()[0] == f"::group::Pulling docker image {image}"
+    assert caplog.messages[-1] == "::endgroup::"
+
+
+def test_debug(stand: Stand, shown: Callable[[], list[str]], caplog: pytest.LogCaptureFixture) -> None:
+    """At DEBUG, each change of a layer is a line, beside the others."""
+    caplog.set_level(logging.DEBUG)
+    image = stand.push("debug")
+    run(image)
+    said = [found[1] for text in caplog.messages if (found := re.fullmatch(r"[0-9a-f]{12}: (.+)", text))]
+    assert said.count("Pulling fs layer") == said.count("Downloading") == said.count("Pull complete") == 2
+    assert len(of_pull(shown(), image)) == 2
+
+
+def test_ones_own_code_gets_the_engines_words(stand: Stand) -> None:
+    """What is logged is DockerOperator's matter: the stream of an EcrDockerHook's client is docker-py's."""
+    image = stand.push("own")
+    client = EcrDockerHook(base_url=stand.engine.url).get_conn()
+    said = [item["status"] for item in client.pull(image, stream=True, decode=True)]
+    assert said.count("Pull complete") == 2
+    assert said[-1] == f"Status: Downloaded newer image for {image}"
+
+
+def test_log_of_a_task(stand: Stand, test_dags: AirflowHome) -> None:
+    """In the log of a real task: the image's full name, the lines in their order, and each group ended."""
+    stand.registry.pace = lambda: time.sleep(PAUSE)
+    image = stand.push("slow", image=IMAGE)
+    task = test_dags.run("progress", stand.environment)
+    assert task.states == {("pulled", -1): "success", ("refused", -1): "failed"}, task.log
+    found = re.findall(r"::group::Pulling docker image (\S+)(.*?)::endgroup::", task.log, re.DOTALL)
+    pulls = dict(found)
+    assert pulls.keys() == {image, f"{HOST}/refused:1"}, task.log
+    texts = [f"{image}: 6 layers, at least ", " of 6 layers done", f"{image}: pulled in ", digest(IMAGE.manifest)]
+    places = [pulls[image].find(text) for text in texts]
+    assert -1 not in places, task.log
+    assert places == sorted(places), task.log
+    assert "Pulling fs layer" not in task.log
