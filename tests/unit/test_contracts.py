@@ -116,6 +116,27 @@ def test_cli_is_the_client_of_the_hook(engine: RecordingEngine) -> None:
     )
 
 
+def test_items_without_id_are_logged_as_they_are(engine: RecordingEngine, logged: Callable[[str], int]) -> None:
+    """DockerOperator logs the status of each item that has no ``id``, repeated ones too, inside of a group."""
+    operator = DockerOperator(task_id="operator", image=IMAGE, docker_url=engine.url, api_version="1.41")
+    engine.stream = [{"status": "::group::Pulling"}] * 3
+    with pytest.raises(APIError, match="this engine runs nothing"):
+        operator.execute({})
+    assert logged("::group::Pulling") == 4, "DockerOperator no longer logs each status: our lines may be lost."
+
+
+@pytest.mark.parametrize("well", [True, False])
+def test_group_is_ended_only_after_a_pull_that_went_well(
+    well: bool, engine: RecordingEngine, logged: Callable[[str], int]
+) -> None:
+    """DockerOperator leaves its group of the log open if the pull raises."""
+    operator = DockerOperator(task_id="operator", image=IMAGE, docker_url=engine.url, api_version="1.41")
+    engine.pull_status = 200 if well else 500
+    with pytest.raises(APIError):
+        operator.execute({})
+    assert logged("::endgroup::") == well, "DockerOperator ends its group itself: ours would be a second end."
+
+
 def test_operator_gives_its_hook_away_once(engine: RecordingEngine) -> None:
     """DockerOperator's ``hook`` is a cached property, which creates no client."""
     assert isinstance(inspect.getattr_static(DockerOperator, "hook"), cached_property), (

@@ -1,0 +1,166 @@
+"""What DockerOperator logs of a pull from Amazon ECR, and of any other."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.providers.common.compat.sdk import DAG
+from docker.errors import APIError
+
+from ecr_docker_operator import EcrDockerHook, EcrDockerOperator, EcrError, EcrInputError
+from ecr_docker_operator.progress import shown
+from tests.stand.aws import AwsError
+from tests.stand.hosts import ACCOUNT
+from tests.unit.recorded_pulls import COLD, items
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.recording_engine import RecordingEngine
+    from tests.stand.aws import Aws
+
+HOST = f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com"
+IMAGE = f"{HOST}/app:1"
+STREAM = [item for _, item in items(COLD)]
+EXPIRED = "denied: Your authorization token has expired. Reauthenticate and try again."
+
+
+@pytest.fixture
+def told(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Callable[[], str]:
+    """Provide a function that returns all that was logged, by structlog (Airflow 3) or logging (Airflow 2)."""
+    caplog.set_level("INFO")
+    return lambda: capsys.readouterr().out + caplog.text
+
+
+def run(engine: RecordingEngine, image: str = IMAGE, **parameters: Any) -> None:
+    """Let a task pull; the engine then runs nothing."""
+    task = EcrDockerOperator(task_id="task", image=image, docker_url=engine.url, **parameters)
+    with pytest.raises(APIError, match="this engine runs nothing"):
+        task.execute({})
+
+
+def test_pull_from_ecr(engine: RecordingEngine, aws: Aws, told: Callable[[], str]) -> None:
+    """DockerOperator logs our lines, and none for a layer."""
+    engine.stream = STREAM
+    run(engine)
+    log = told()
+    assert f"{IMAGE}: 6 layers, " in log
+    assert f"{IMAGE}: pulled in " in log
+    assert "Pull complete" not in log
+    assert len(aws.tokens) == 1
+
+
+def test_pull_from_elsewhere(engine: RecordingEngine, told: Callable[[], str]) -> None:
+    """Of an image that is not in Amazon ECR, DockerOperator logs what it always does."""
+    engine.stream = STREAM
+    run(engine, "registry.example.com/app:1")
+    log = told()
+    assert "7a4ff933e8af: Pull complete" in log
+    assert "6 layers" not in log
+
+
+@pytest.mark.parametrize("image", [IMAGE, "registry.example.com/app:1"], ids=["ecr", "other"])
+def test_ones_own_code(image: str, engine: RecordingEngine, aws: Aws) -> None:
+    """The client of a hook in one's own code hands out the engine's items."""
+    engine.stream = STREAM
+    client = EcrDockerHook(base_url=engine.url).get_conn()
+    assert list(client.pull(image, stream=True, decode=True)) == STREAM
+    assert len(aws.tokens) == (image == IMAGE)
+
+
+def test_operators_client_in_other_forms(engine: RecordingEngine, aws: Aws) -> None:
+    """Of a task's client, only the form in which DockerOperator pulls is for the log."""
+    engine.stream = STREAM
+    client = EcrDockerOperator(task_id="task", image=IMAGE, docker_url=engine.url).hook.get_conn()
+    assert [json.loads(line) for line in client.pull(IMAGE).splitlines()] == STREAM
+    assert b"".join(client.pull(IMAGE, stream=True)).count(b"Pull complete") == 6
+    assert len(aws.tokens) == 2
+
+
+def test_second_try_is_the_same_pull(engine: RecordingEngine, aws: Aws, told: Callable[[], str]) -> None:
+    """A pull that goes on with another token begins and ends once."""
+    engine.stream = STREAM
+    engine.once = (200, json.dumps({"errorDetail": {"message": EXPIRED}}))
+    run(engine)
+    log = told()
+    assert log.count(f"{IMAGE}: 6 layers, ") == 1
+    assert log.count(f"{IMAGE}: pulled in ") == 1
+    assert len(aws.tokens) == 2
+
+
+@pytest.mark.parametrize("where", ["aws", "status", "stream", "connection"])
+def test_group_of_a_pull_that_fails(
+    where: str, engine: RecordingEngine, aws: Aws, logged: Callable[[str], int], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The group of the log ends with a pull that fails, wherever it does."""
+    caplog.set_level("INFO")
+    if where == "aws":
+        aws.fault = AwsError(400, "AccessDeniedException", "no")
+    elif where == "status":
+        engine.pull_status, engine.pull_answer = 404, "no such image"
+    elif where == "stream":
+        engine.stream = [*STREAM[:9], {"errorDetail": {"message": "boom"}}]
+    else:
+        engine.hangs_up = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n"
+    task = EcrDockerOperator(task_id="task", image=IMAGE, docker_url=engine.url)
+    with pytest.raises(EcrError):
+        task.execute({})
+    assert logged("::endgroup::") == 1
+
+
+def test_group_of_a_pull_that_goes_well(engine: RecordingEngine, aws: Aws, logged: Callable[[str], int]) -> None:
+    """The group of the log then ends once: by DockerOperator."""
+    run(engine)
+    assert logged("::endgroup::") == len(aws.tokens) == 1
+
+
+def test_group_of_a_task_whose_time_is_over(told: Callable[[], str]) -> None:
+    """Airflow interrupts a task by what is no ``Exception``; the group ends with it, and it is passed on."""
+
+    def interrupted() -> Iterator[Any]:
+        yield from STREAM[:9]
+        raise KeyboardInterrupt
+
+    pull = shown(IMAGE, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        list(pull)
+    assert told().count("::endgroup::") == 1
+
+
+def test_pull_that_nobody_reads_on(told: Callable[[], str]) -> None:
+    """Whoever stops reading has ended nothing."""
+    pull = shown(IMAGE, lambda: iter([*STREAM, {"status": "a warning"}]))
+    next(pull)
+    pull.close()
+    assert "::endgroup::" not in told()
+
+
+def test_full_name(engine: RecordingEngine, aws: Aws, told: Callable[[], str]) -> None:
+    """With ``force_pull``, DockerOperator first logs the image, which has its full name by then."""
+    with DAG("dag", schedule=None):
+        task = EcrDockerOperator(
+            task_id="task",
+            image="app:1",
+            registry_id=ACCOUNT,
+            region_name="eu-west-1",
+            force_pull=True,
+            docker_url=engine.url,
+        )
+    task.pre_execute({})
+    assert engine.asked == []
+    assert aws.calls == []
+    with pytest.raises(APIError, match="this engine runs nothing"):
+        task.execute({})
+    assert f"::group::Pulling docker image {IMAGE}" in told()
+
+
+def test_what_is_wrong_is_said_by_execute() -> None:
+    """Before a task executes, Airflow 3 folds its log up: what is wrong with the parameters is said after that."""
+    with DAG("dag", schedule=None):
+        task = EcrDockerOperator(task_id="task", image="{{ '' }}", registry_id=ACCOUNT, region_name="eu-west-1")
+    task.image = ""
+    task.pre_execute({})
+    with pytest.raises(EcrInputError):
+        task.execute({})
