@@ -14,6 +14,7 @@ import pytest
 from ecr_docker_operator import EcrDockerHook, EcrDockerOperator, EcrPullError, EcrTokenError
 from tests.stand.hosts import ACCOUNT, REGION
 from tests.stand.images import build, digest
+from tests.system.conftest import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,15 +90,28 @@ def test_cold_pull(stand: Stand, shown: Callable[[], list[str]], caplog: pytest.
     assert len(between) <= seconds / 5
 
 
+def shape(line: str) -> str:
+    """Return *line* without what differs from pull to pull."""
+    return re.sub(
+        r"\b[0-9.]+ [kM]?B", "BYTES", re.sub(r"\b[0-9a-f]{64}\b|\b[0-9.]+(?= s\b| %| layers| of )", "N", line)
+    )
+
+
 def test_shared_layers(stand: Stand, shown: Callable[[], list[str]]) -> None:
     """Layers that the engine has are named as such, and only what is missing is counted."""
     run(stand.push("shared", "1", image=IMAGE))
     shown()
-    image = stand.push("shared", "2", image=build("slow", more=[*CONTENTS, CONTENTS[0][: MEGABYTE // 2]]))
+    image = stand.push("shared", "2", image=build("slow", more=[*CONTENTS, CONTENTS[0][::-1]]))
+    stand.registry.pace = lambda: time.sleep(PAUSE)
     run(image)
-    first, last = of_pull(shown(), image)
-    assert first == "7 layers, 6 of them already here, 500 kB to fetch"
-    assert re.fullmatch(r"pulled in [0-9.]+ s, 500 kB fetched, sha256:[0-9a-f]{64}", last)
+    first, *between, last = of_pull(shown(), image)
+    assert first == "7 layers, 6 of them already here, 1 MB to fetch"
+    assert re.fullmatch(r"pulled in [0-9.]+ s, 1 MB fetched, sha256:[0-9a-f]{64}", last)
+    assert between
+    # And so the README has it, but for the sizes that were not known at its start.
+    readme = shape((ROOT / "README.md").read_text().replace("at least ", "")).splitlines()
+    for line in (f"{image}: {first}", between[0], f"{image}: {last}"):
+        assert shape(line).replace("/shared:2", "/etl:1") in readme
 
 
 def test_nothing_new(stand: Stand, shown: Callable[[], list[str]]) -> None:
