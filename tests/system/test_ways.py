@@ -9,6 +9,7 @@ import pytest
 
 from tests.stand.hosts import ACCOUNT, OTHER_ACCOUNT, OTHER_REGION, REGION
 from tests.stand.images import build
+from tests.upstream.python_image import build_python
 
 if TYPE_CHECKING:
     from tests.airflow_home import AirflowHome
@@ -58,6 +59,21 @@ def test_time_out(stand: Stand, test_dags: AirflowHome) -> None:
     assert run.states == {("timed_out", -1): "failed"}, run.log
     assert "AirflowTaskTimeout" in run.log
     assert stand.engine.client.containers(all=True) == []
+
+
+def test_disk(stand: Stand, test_dags: AirflowHome) -> None:
+    """``image_retention`` works by operator, function and mapped, beside a hook of one's own; not after a failure."""
+    for repository in ("operated", "mapped", "failing"):
+        for tag in ("0", "1"):
+            stand.push(repository, tag)
+    stand.push("decorated", "0")
+    stand.push("decorated", "1", image=build_python())
+    run = test_dags.run("disk", stand.environment)
+    failed = {task for (task, _), state in run.states.items() if state != "success"}
+    assert failed == {"failing_on"}, run.log
+    left = sorted(name.rpartition("/")[2] for name in stand.engine.images())
+    assert left == ["decorated:1", "failing:0", "failing:1", "mapped:1", "operated:1"], run.log
+    assert "own hook after operated_on" in run.log
 
 
 def test_serialized_dags(stand: Stand, test_dags: AirflowHome, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,3 +118,33 @@ with DAG("time_out", schedule=None):
         auto_remove="force",
         labels={"timed_out": "yes"},
     )
+
+SHORTEST = timedelta(microseconds=1)
+
+
+def own_hook(context: Any, result: Any = None) -> None:
+    """Say in the log that this was called, after the task."""
+    print("own hook after", context["ti"].task_id)  # noqa: T201
+
+
+with DAG("disk", schedule=None, default_args={"auto_remove": "force", "pool": "default_pool"}):
+    before = [
+        EcrDockerOperator(task_id=name, image=f"{HOST}/{name}:0", image_retention=timedelta(days=1))
+        for name in ("operated", "decorated", "mapped", "failing")
+    ]
+
+    operated = EcrDockerOperator(
+        task_id="operated_on", image=f"{HOST}/operated:1", image_retention=SHORTEST, post_execute=own_hook
+    )
+
+    @task.ecr_docker(image=f"{HOST}/decorated:1", image_retention=SHORTEST)
+    def decorated_on() -> int:
+        """Return a number."""
+        return 1
+
+    mapped = EcrDockerOperator.partial(task_id="mapped_on", image_retention=SHORTEST).expand(image=[f"{HOST}/mapped:1"])
+    failing = EcrDockerOperator(
+        task_id="failing_on", image=f"{HOST}/failing:1", command="false", image_retention=SHORTEST
+    )
+    for after in (operated, decorated_on(), mapped, failing):
+        before >> after
