@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -73,7 +72,7 @@ def upon(base: Image, text: str) -> Image:
 
 
 def test_old_images(stand: Stand) -> None:
-    """Gone are an old tag, one that lost its tag to a newer image, and one pulled by its digest; the task's own stays."""
+    """Gone are an old tag, an image that lost its tag, and one that was pulled by its digest; the task's own stays."""
     digested, other_tag = build(), stand.push("old", "other-tag")
     for image in (stand.push("old", "moving"), other_tag, by_digest(stand.push("old", "x", image=digested), digested)):
         run(image)
@@ -142,9 +141,8 @@ def test_other_repositories(stand: Stand) -> None:
     others = [stand.push(name) for name in ("app2", "app-2", "ap", "app/app", "team/app")]
     others += [stand.push("app", account=OTHER_ACCOUNT), stand.push("app", region=OTHER_REGION)]
     stand.registry.policies[OTHER_ACCOUNT, REGION, "app"].add(ACCOUNT)
-    regions = {OTHER_REGION: {"region_name": OTHER_REGION}}
     for other in others:
-        run(other, **next((given for region, given in regions.items() if region in other), {}))
+        run(other)
     stand.engine.client.tag(others[0], "app", "local")
     run(stand.push("app"), SHORTEST)
     assert set(stand.engine.images()) == {*others, "app:local", f"{HOST}/app:1"}
@@ -166,15 +164,16 @@ def test_image_of_two_repositories(stand: Stand) -> None:
         run(image)
     run(own, SHORTEST)
     assert sorted(stand.engine.images()) == sorted([own, other])
-    for image in (other, other_digest):
-        assert stand.engine.client.inspect_image(image)["RepoDigests"] == [by_digest(other, tagged)] or other_digest
+    for name in (other, other_digest):
+        [left] = stand.engine.client.inspect_image(name)["RepoDigests"]
+        assert left.startswith(f"{HOST}/theirs@")
     assert len(ids(stand)) == 3
 
 
 def test_public_images(stand: Stand) -> None:
     """Images of ECR Public are removed like others."""
     host = "public.ecr.aws"
-    images = [stand.push("team/public", tag, account=PUBLIC, region=PUBLIC, host=host) for tag in ("1", "2")]
+    images = [stand.push("team/public", tag, account=PUBLIC, region="us-east-1", host=host) for tag in ("1", "2")]
     run(images[0])
     run(images[1], SHORTEST)
     assert stand.engine.images() == [images[1]]
@@ -262,14 +261,14 @@ def test_image_that_is_removed_before_its_container_is_created(stand: Stand) -> 
     image = stand.push("removed", image=build("pulled again"))
     run(image)
     task = EcrDockerOperator(task_id="task", image=image, auto_remove="force")
-    looks = task.cli.images
+    looks: Callable[..., Any] = task.cli.images
 
     def images(*args: Any, **kwargs: Any) -> Any:
         found = looks(*args, **kwargs)
         stand.engine.forget(image)
         return found
 
-    task.cli.images = images
+    task.cli.images = images  # type: ignore[method-assign]
     assert task.execute({}) == "pulled again"
     assert len(stand.aws.tokens) == 2
 
@@ -285,7 +284,7 @@ def test_image_that_is_removed_again_and_again(stand: Stand) -> None:
             stand.engine.forget(image)
         return send(request, **kwargs)
 
-    task.cli.send = forgetful
+    task.cli.send = forgetful  # type: ignore[method-assign]
     with pytest.raises(EcrStartError, match="No such image"):
         task.execute({})
     assert len(stand.aws.tokens) == 3

@@ -123,8 +123,8 @@ SHORTEST = timedelta(microseconds=1)
 
 
 def own_hook(context: Any, result: Any = None) -> None:
-    """Say in the log that this was called, after the task."""
-    print("own hook after", context["ti"].task_id)  # noqa: T201
+    """Say in the log that this was called."""
+    print("own hook after", context["ti"].task_id, "with", result)  # noqa: T201
 
 
 with DAG("disk", schedule=None, default_args={"auto_remove": "force", "pool": "default_pool"}):
