@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 KILLED = 137
 OOM_SECONDS = 2
 # That often, an image may be removed before its container is created.
-PULLS = 2
+PULLS = 3
 # As Go names them. What is spelled otherwise, by engines other than Docker's, is not compared.
 ARCHITECTURES = {"386", "amd64", "arm", "arm64", "loong64", "mips64le", "ppc64le", "riscv64", "s390x"}
 # An image for the first runs on the second.

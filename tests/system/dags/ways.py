@@ -119,32 +119,26 @@ with DAG("time_out", schedule=None):
         labels={"timed_out": "yes"},
     )
 
-SHORTEST = timedelta(microseconds=1)
-
 
 def own_hook(context: Any, result: Any = None) -> None:
     """Say in the log that this was called."""
     print("own hook after", context["ti"].task_id, "with", result)  # noqa: T201
 
 
-with DAG("disk", schedule=None, default_args={"auto_remove": "force", "pool": "default_pool"}):
-    before = [
-        EcrDockerOperator(task_id=name, image=f"{HOST}/{name}:0", image_retention=timedelta(days=1))
-        for name in ("operated", "decorated", "mapped", "failing")
-    ]
+with DAG(
+    "disk",
+    schedule=None,
+    default_args={"image_retention": timedelta(microseconds=1), "auto_remove": "force", "pool": "default_pool"},
+):
+    EcrDockerOperator(task_id="operator", image=f"{HOST}/operator:1", post_execute=own_hook)
 
-    operated = EcrDockerOperator(
-        task_id="operated_on", image=f"{HOST}/operated:1", image_retention=SHORTEST, post_execute=own_hook
-    )
-
-    @task.ecr_docker(image=f"{HOST}/decorated:1", image_retention=SHORTEST)
-    def decorated_on() -> int:
+    @task.ecr_docker(image=f"{HOST}/function:1")
+    def function() -> int:
         """Return a number."""
         return 1
 
-    mapped = EcrDockerOperator.partial(task_id="mapped_on", image_retention=SHORTEST).expand(image=[f"{HOST}/mapped:1"])
-    failing = EcrDockerOperator(
-        task_id="failing_on", image=f"{HOST}/failing:1", command="false", image_retention=SHORTEST
-    )
-    for after in (operated, decorated_on(), mapped, failing):
-        before >> after
+    function()
+
+    EcrDockerOperator.partial(task_id="mapped").expand(image=[f"{HOST}/mapped:1"])
+
+    EcrDockerOperator(task_id="failing", image=f"{HOST}/failing:1", command="false")
