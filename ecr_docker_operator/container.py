@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 # Of a process that was ended by the signal KILL: 128 + 9 (Docker documentation, "docker run", "Exit status").
 KILLED = 137
 OOM_SECONDS = 2
-# That often, an image may be removed before its container is created.
+# That often, an image that was removed before its container was created is pulled again.
 PULLS = 3
 # As Go names them. What is spelled otherwise, by engines other than Docker's, is not compared.
 ARCHITECTURES = {"386", "amd64", "arm", "arm64", "loong64", "mips64le", "ppc64le", "riscv64", "s390x"}
@@ -66,7 +66,7 @@ class EcrCreate(EcrStart):
     def __call__(self, image: str, *args: Any, **kwargs: Any) -> Any:
         """Create a container; parameters and result are those of ``APIClient.create_container``.
 
-        :raises EcrStartError: if the engine does not; also if the image is gone again, for the third time.
+        :raises EcrStartError: if the engine does not; also if the image is gone time and again.
         :raises EcrError: as a pull does, if the image has to be pulled again.
         """
         for _ in range(PULLS):
