@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from docker.errors import APIError
+from docker.errors import APIError, ImageNotFound
 
 from ecr_docker_operator.errors import EcrStartError, container_killed, container_of_other_platform
+from ecr_docker_operator.image import split_image
 from ecr_docker_operator.method import ClientMethod
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from docker.api.client import APIClient
+
+    from ecr_docker_operator.auth import EcrAuthConfig
 
 log = logging.getLogger(__name__)
 
 # Of a process that was ended by the signal KILL: 128 + 9 (Docker documentation, "docker run", "Exit status").
 KILLED = 137
 OOM_SECONDS = 2
+# That often, an image that was removed before its container was created is pulled again.
+PULLS = 3
 # As Go names them. What is spelled otherwise, by engines other than Docker's, is not compared.
 ARCHITECTURES = {"386", "amd64", "arm", "arm64", "loong64", "mips64le", "ppc64le", "riscv64", "s390x"}
 # An image for the first runs on the second.
@@ -36,8 +44,41 @@ class EcrStart(ClientMethod):
         try:
             return self._method(*args, **kwargs)
         except APIError as error:
-            what = kwargs.get("image") or kwargs.get("container") or args[0]
+            what = kwargs.get("container") or args[0]
             raise EcrStartError.from_engine(str(what), error) from error
+
+
+class EcrCreate(EcrStart):
+    """docker-py's ``APIClient.create_container``, except that an image that is gone by then is pulled again.
+
+    DockerOperator looks whether the engine has the image, and then creates the container. In between, another task's
+    ``image_retention`` or a ``docker image prune`` may have removed it.
+
+    :param client: whose method it is.
+    :param logins: the client's logins.
+    """
+
+    def __init__(self, client: APIClient, logins: EcrAuthConfig) -> None:
+        super().__init__(client.create_container)
+        self._pull: Callable[..., Iterator[Any]] = client.pull
+        self._logins = logins
+
+    def __call__(self, image: str, *args: Any, **kwargs: Any) -> Any:
+        """Create a container; parameters and result are those of ``APIClient.create_container``.
+
+        :raises EcrStartError: if the engine does not; also if the image is gone time and again.
+        :raises EcrError: as a pull does, if the image has to be pulled again.
+        """
+        for _ in range(PULLS):
+            try:
+                return super().__call__(image, *args, **kwargs)
+            except EcrStartError as error:
+                if not (isinstance(error.__cause__, ImageNotFound) and self._logins.registry(split_image(image)[0])):
+                    raise
+            log.warning("%s: the image was removed before its container was created; pulling it again.", image)
+            # The engine pulls while its answer is read.
+            deque(self._pull(image, stream=True, decode=True), maxlen=0)
+        return super().__call__(image, *args, **kwargs)
 
 
 class EcrWait(ClientMethod):

@@ -97,6 +97,19 @@ class EcrInputError(EcrError):
         return cls(f"registry_host: {registry_host!r} needs registry_id and region_name, to say which registry it is.")
 
     @classmethod
+    def image_retention(cls, value: object) -> EcrInputError:
+        """Return the error for a retention that is no length of time, or none that has passed once."""
+        return cls(f"image_retention: expected a positive timedelta, such as timedelta(days=7), got {value!r}.")
+
+    @classmethod
+    def image_retention_of_swarm(cls) -> EcrInputError:
+        """Return the error for a retention of images that lie where nothing can be removed from here."""
+        return cls(
+            "image_retention: the images of a Swarm lie on its nodes, whose engines the task does not reach; "
+            "leave image_retention away, or set it to None."
+        )
+
+    @classmethod
     def tls_files(cls, answer: str) -> EcrInputError:
         """Return the error for TLS files of the engine that docker-py does not find."""
         return cls(

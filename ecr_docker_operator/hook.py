@@ -9,13 +9,14 @@ from airflow.providers.docker.hooks.docker import DockerHook
 from docker.auth import convert_to_hostname
 
 from ecr_docker_operator import auth
-from ecr_docker_operator.container import EcrStart, EcrWait
+from ecr_docker_operator.container import EcrCreate, EcrStart, EcrWait
 from ecr_docker_operator.credentials import AwsIdentity
 from ecr_docker_operator.engine import Attempts, EcrSend
 from ecr_docker_operator.errors import EcrInputError
 from ecr_docker_operator.image import check
 from ecr_docker_operator.pull import EcrPull
 from ecr_docker_operator.registry import EcrRegistry
+from ecr_docker_operator.retention import EcrNotedPull
 from ecr_docker_operator.service import EcrInspection, EcrService
 
 if TYPE_CHECKING:
@@ -48,6 +49,9 @@ class EcrDockerHook(DockerHook):
     :raises EcrEngineError: when the client is made, if no engine can be connected to.
     :raises EcrUpstreamError: when the client is made, if docker-py keeps its logins elsewhere.
     """
+
+    notes_pulls = False
+    """Whether the engine is made to note when it pulls the task's image."""
 
     _attempts: Attempts | None = None
     _killed = False
@@ -138,7 +142,9 @@ class EcrDockerHook(DockerHook):
         client.create_service = EcrService(client, logins, lambda: self._killed)
         client.inspect_distribution = EcrInspection(client, logins)
         if self.registry:
-            client.create_container = EcrStart(client.create_container)  # type: ignore[method-assign]
+            if self.notes_pulls:
+                client.pull = EcrNotedPull(client)  # type: ignore[method-assign]
+            client.create_container = EcrCreate(client, logins)  # type: ignore[method-assign]
             client.start = EcrStart(client.start)
             client.wait = EcrWait(client)
         return client

@@ -27,6 +27,13 @@ def split_image(image: str) -> tuple[str | None, str]:
     return None, image
 
 
+def repository_of(image: str) -> str:
+    """Return *image* without its tag and digest."""
+    name = image.partition("@")[0]
+    repository, colon, tag = name.rpartition(":")
+    return repository if colon and "/" not in tag else name
+
+
 def check_name(image: str | None) -> None:
     """Check that an image has a name at all; ``None`` is one that is not rendered yet.
 

@@ -13,9 +13,11 @@ from ecr_docker_operator.credentials import AwsIdentity
 from ecr_docker_operator.errors import EcrInputError
 from ecr_docker_operator.hook import EcrDockerHook
 from ecr_docker_operator.image import check, check_name, locate
+from ecr_docker_operator.retention import check_retention, remove_old_images
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import timedelta
 
 
 class EcrDockerOperator(DockerOperator):
@@ -39,6 +41,9 @@ class EcrDockerOperator(DockerOperator):
         Default: ``None``, as the AWS connection says, else boto3's. (templated)
     :param botocore_config: configuration of the botocore client that asks for the token; see
         ``botocore.config.Config``. Default: 5 seconds to connect, 15 to answer, 8 attempts in all.
+    :param image_retention: how long images of this repository in Amazon ECR stay on the engine. After a task that
+        succeeded, those that were pulled longer ago are removed, but for its own and those of containers, running
+        or not. Images that others pulled count from when this operator first sees them. Default: ``None``, for ever.
 
     All other parameters are DockerOperator's.
 
@@ -67,6 +72,7 @@ class EcrDockerOperator(DockerOperator):
         registry_id: str | None = None,
         verify: bool | str | None = None,
         botocore_config: dict[str, Any] | None = None,
+        image_retention: timedelta | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(image=image, **kwargs)
@@ -75,6 +81,8 @@ class EcrDockerOperator(DockerOperator):
         self.registry_id = registry_id
         self.verify = verify
         self.botocore_config = botocore_config
+        self.image_retention = image_retention
+        check_retention(image_retention)
         check(_literal(image), _literal(_text(registry_id)), _literal(region_name))
         # Outside of a DAG, DockerOperator runs without a name, too: the provider's own tests do.
         if self.has_dag():  # type: ignore[no-untyped-call]
@@ -96,7 +104,15 @@ class EcrDockerOperator(DockerOperator):
             hook = super().hook
         except TLSParameterError as error:
             raise EcrInputError.tls_files(error.args[0]) from error
-        return EcrDockerHook.adopt(hook, identity, registry, engine_urls=self.docker_url)
+        hook = EcrDockerHook.adopt(hook, identity, registry, engine_urls=self.docker_url)
+        hook.notes_pulls = self.image_retention is not None
+        return hook
+
+    def post_execute(self, context: Any, result: Any = None) -> None:
+        """Remove old images from the engine, if ``image_retention`` says so; what fails there fails no task."""
+        super().post_execute(context, result)
+        if self.image_retention and self.hook.registry:
+            remove_old_images(self.cli, self.image, self.image_retention)
 
     def pre_execute(self, context: Any) -> None:
         """Give the image its full name before DockerOperator logs it, which with ``force_pull`` it does first."""

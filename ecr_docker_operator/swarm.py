@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.docker.operators.docker_swarm import DockerSwarmOperator
 
+from ecr_docker_operator.errors import EcrInputError
 from ecr_docker_operator.method import ClientMethod
 from ecr_docker_operator.operator import EcrDockerOperator
 
@@ -26,9 +27,9 @@ class EcrDockerSwarmOperator(EcrDockerOperator, DockerSwarmOperator):
     Unlike there, ``private_environment`` and ``env_file`` reach the container, and ``tty=True`` can be used
     together with ``enable_logging``.
 
-    All parameters are EcrDockerOperator's and DockerSwarmOperator's.
+    All parameters are EcrDockerOperator's, but for ``image_retention``, and DockerSwarmOperator's.
 
-    :raises EcrInputError: as EcrDockerOperator does.
+    :raises EcrInputError: as EcrDockerOperator does, and for ``image_retention``: images lie on the nodes.
     :raises EcrTokenError: when the task runs, if AWS gives no token.
     :raises EcrPullError: when the task runs, if the registry does not give out the image.
     :raises EcrUpstreamError: when the task runs, if docker-py keeps its logins elsewhere.
@@ -37,6 +38,11 @@ class EcrDockerSwarmOperator(EcrDockerOperator, DockerSwarmOperator):
     template_fields: Sequence[str] = tuple(
         dict.fromkeys((*DockerSwarmOperator.template_fields, *EcrDockerOperator.template_fields))
     )
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if self.image_retention is not None:
+            raise EcrInputError.image_retention_of_swarm()
 
     def _run_service(self) -> Any:
         environment = self.environment

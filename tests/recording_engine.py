@@ -102,7 +102,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._answer(*self.engine.answers.get(path, (404, {"message": f"no such path: {path}"})))
 
-    do_POST = do_GET
+    do_POST = do_DELETE = do_GET
 
     def log_message(self, format: str, *args: object) -> None:
         """Log nothing: requests are recorded."""

@@ -98,6 +98,17 @@ class Engine:
         finally:
             subprocess.run(self._namespaces.command("umount", "--lazy", where), check=True)
 
+    @contextmanager
+    def read_only_disk(self) -> Iterator[None]:
+        """Let the engine change no files of its images, until the ``with`` block ends."""
+        where = f"{self._directory}/data/vfs/dir"
+        for mount in (["--bind", where, where], ["-o", "remount,bind,ro", where]):
+            subprocess.run(self._namespaces.command("mount", *mount), check=True)
+        try:
+            yield
+        finally:
+            subprocess.run(self._namespaces.command("umount", "--lazy", where), check=True)
+
     def has(self, image: str) -> bool:
         """Return whether *image* is on the engine."""
         return bool(self.client.images(name=image))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
+from ecr_docker_operator import EcrDockerOperator
 from tests.stand.hosts import ACCOUNT, OTHER_ACCOUNT, OTHER_REGION, REGION
 from tests.stand.images import build
+from tests.upstream.python_image import build_python
 
 if TYPE_CHECKING:
     from tests.airflow_home import AirflowHome
@@ -58,6 +61,19 @@ def test_time_out(stand: Stand, test_dags: AirflowHome) -> None:
     assert run.states == {("timed_out", -1): "failed"}, run.log
     assert "AirflowTaskTimeout" in run.log
     assert stand.engine.client.containers(all=True) == []
+
+
+def test_disk(stand: Stand, test_dags: AirflowHome) -> None:
+    """``image_retention`` works by operator, function and mapped, beside a hook of one's own; not after a failure."""
+    for repository in ("operator", "function", "mapped", "failing"):
+        old = stand.push(repository, "0")
+        EcrDockerOperator(task_id="before", image=old, auto_remove="force", image_retention=timedelta(1)).execute({})
+        stand.push(repository, "1", image=build_python() if repository == "function" else None)
+    run = test_dags.run("disk", stand.environment)
+    assert {task for (task, _), state in run.states.items() if state != "success"} == {"failing"}, run.log
+    left = sorted(name.rpartition("/")[2] for name in stand.engine.images())
+    assert left == ["failing:0", "failing:1", "function:1", "mapped:1", "operator:1"], run.log
+    assert "own hook after operator with" in run.log
 
 
 def test_serialized_dags(stand: Stand, test_dags: AirflowHome, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,7 +69,11 @@ def test_ci_runs_the_readmes_command() -> None:
 
 def test_readme_names_every_parameter() -> None:
     """Each of our parameters has a row in the README's table."""
-    for name in (*set(ecr_docker_operator.EcrDockerOperator.template_fields[-4:]), "botocore_config"):
+    for name in (
+        *set(ecr_docker_operator.EcrDockerOperator.template_fields[-4:]),
+        "botocore_config",
+        "image_retention",
+    ):
         assert f"| `{name}` |" in README
 
 

@@ -7,6 +7,7 @@ import pickle
 import ssl
 import subprocess
 import sys
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -169,6 +170,24 @@ BAD = [
     ({"region_name": "mars-north-1"}, "region_name: no AWS partition"),
     ({"region_name": "us-west-2"}, "region_name: 'us-west-2' contradicts"),
 ]
+
+
+@pytest.mark.parametrize("value", [timedelta(0), timedelta(days=-1), 7, "7 days", "{{ params.days }}", False])
+def test_bad_retention(value: Any) -> None:
+    """A retention that is no positive length of time is said when the DAG is parsed; there are no templates for it."""
+    with pytest.raises(EcrInputError, match=r"^image_retention: expected a positive timedelta, such as .*, got "):
+        EcrDockerOperator(task_id="task", image=IMAGE, image_retention=value)
+
+
+def test_nothing_is_noted_without_retention(engine: RecordingEngine, aws: Aws) -> None:
+    """The engine is made to note the time of a pull only for ``image_retention``; if it refuses, the task goes on."""
+    run(engine)
+    plain = [asked.path for asked in requests(engine)]
+    run(engine, image_retention=timedelta(days=1))
+    noting = [asked.path for asked in requests(engine)]
+    assert plain == [path for path in noting if not path.endswith("/tag")]
+    assert f"/images/{IMAGE}/tag" in noting
+    assert len(aws.calls) == 2
 
 
 @pytest.mark.parametrize(("parameters", "sentence"), BAD)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -151,3 +152,14 @@ def test_unknown_parameter() -> None:
     # Airflow 2 and 3 raise different classes.
     with pytest.raises(Exception, match="nonsense"):
         EcrDockerSwarmOperator(task_id="task", image=IMAGE, nonsense=1)
+
+
+def test_retention() -> None:
+    """What lies on a Swarm's nodes cannot be removed from here: said when the DAG is parsed, also of default_args."""
+    with pytest.raises(EcrInputError, match=r"^image_retention: the images of a Swarm lie on its nodes"):
+        EcrDockerSwarmOperator(task_id="task", image=IMAGE, image_retention=timedelta(days=1))
+    with DAG("dag", schedule=None, default_args={"image_retention": timedelta(days=1), "aws_conn_id": "mine"}):
+        with pytest.raises(EcrInputError, match=r"^image_retention: "):
+            EcrDockerSwarmOperator(task_id="one", image=IMAGE)
+        task = EcrDockerSwarmOperator(task_id="two", image=IMAGE, image_retention=None)
+    assert (task.image_retention, task.aws_conn_id) == (None, "mine")

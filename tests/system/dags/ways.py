@@ -118,3 +118,27 @@ with DAG("time_out", schedule=None):
         auto_remove="force",
         labels={"timed_out": "yes"},
     )
+
+
+def own_hook(context: Any, result: Any = None) -> None:
+    """Say in the log that this was called."""
+    print("own hook after", context["ti"].task_id, "with", result)  # noqa: T201
+
+
+with DAG(
+    "disk",
+    schedule=None,
+    default_args={"image_retention": timedelta(microseconds=1), "auto_remove": "force", "pool": "default_pool"},
+):
+    EcrDockerOperator(task_id="operator", image=f"{HOST}/operator:1", post_execute=own_hook)
+
+    @task.ecr_docker(image=f"{HOST}/function:1")
+    def function() -> int:
+        """Return a number."""
+        return 1
+
+    function()
+
+    EcrDockerOperator.partial(task_id="mapped").expand(image=[f"{HOST}/mapped:1"])
+
+    EcrDockerOperator(task_id="failing", image=f"{HOST}/failing:1", command="false")
