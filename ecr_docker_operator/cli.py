@@ -52,7 +52,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "--tls-client-key": {"metavar": "FILE", "help": "its key"},
     "--tls-verify": {"type": _true_or_false, "metavar": "BOOL", "help": "whether to verify the engine's certificate"},
     "--json": {"action": "store_true", "default": False, "help": "print one JSON document"},
-    "--verbose": {"action": "store_true", "default": False, "help": "show Airflow's log, on standard error"},
+    "--verbose": {"action": "store_true", "default": False, "help": "show Airflow's log, too, on standard error"},
 }
 _NOT_OF_THE_TASK = ("json", "verbose")
 
@@ -119,15 +119,17 @@ def _marks(out: TextIO) -> dict[bool | None, str]:
 
 @contextmanager
 def _only_ours(*, verbose: bool) -> Iterator[TextIO]:
-    """Let nothing else be written to standard output, to which Airflow logs by default, and provide it."""
+    """Provide standard output, and let nobody else write to it: to which of the two Airflow logs differs."""
     sys.stdout.flush()
-    ours = os.dup(1)
+    kept = {1: os.dup(1), 2: os.dup(2)}
     with Path(os.devnull).open("w") as nowhere:
-        os.dup2(2 if verbose else nowhere.fileno(), 1)
+        for stream in kept:
+            os.dup2(2 if verbose else nowhere.fileno(), stream)
     try:
-        with os.fdopen(os.dup(ours), "w", encoding=sys.stdout.encoding, errors="backslashreplace") as out:
+        with os.fdopen(os.dup(kept[1]), "w", encoding=sys.stdout.encoding, errors="backslashreplace") as out:
             yield out
     finally:
         sys.stdout.flush()
-        os.dup2(ours, 1)
-        os.close(ours)
+        for stream, before in kept.items():
+            os.dup2(before, stream)
+            os.close(before)

@@ -77,13 +77,16 @@ class Stand:
         return f"{host}/{repository}:{tag}"
 
     @contextmanager
-    def second_engine(self) -> Iterator[Engine]:
-        """Start another engine in a network of its own, as on another machine, that reaches the same registries."""
+    def second_engine(self, *, disk: str | None = None) -> Iterator[Engine]:
+        """Start another engine in a network of its own, as on another machine, that reaches the same registries.
+
+        :param disk: size of its disk; default: this machine's.
+        """
         with ExitStack() as parts:
             directory = Path(tempfile.mkdtemp(prefix=f"{self.directory.name}-"))
             parts.callback(shutil.rmtree, directory)
             namespaces = parts.enter_context(Namespaces(directory, beside=self.namespaces))
-            yield parts.enter_context(Engine(directory, namespaces))
+            yield parts.enter_context(Engine(directory, namespaces, disk=disk))
 
     @property
     def environment(self) -> dict[str, str]:

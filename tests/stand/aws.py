@@ -358,10 +358,8 @@ class _Handler(BaseHTTPRequestHandler):
             return json.dumps(answer).encode()
         if operation in self.aws.operations:
             return json.dumps(self.aws.operations[operation](json.loads(body), identity, region)).encode()
-        if operation == "GetCallerIdentity":
-            return _caller(identity)
-        if operation == "AssumeRole":
-            return _assumed(self.aws.assume_role(form["RoleArn"], form["RoleSessionName"], identity.arn))
+        if service == "sts":
+            return self._answer_sts(operation, form, identity)
         if operation == "GetAuthorizationToken":
             self.aws.admit(self.headers.get("amz-sdk-invocation-id", ""))
             token = self.aws.issue(service, region, identity)
@@ -373,6 +371,13 @@ class _Handler(BaseHTTPRequestHandler):
             data["proxyEndpoint"] = f"https://{identity.account}.dkr.ecr.{region}.amazonaws.com"
             return json.dumps({"authorizationData": [data]}).encode()
         raise AwsError(400, "UnknownOperationException", operation)
+
+    def _answer_sts(self, operation: str, form: dict[str, str], identity: Identity) -> bytes:
+        if operation == "AssumeRole":
+            return _assumed(self.aws.assume_role(form["RoleArn"], form["RoleSessionName"], identity.arn))
+        if operation == "GetCallerIdentity":
+            return _caller(identity)
+        raise AwsError(400, "InvalidAction", f"Could not find operation {operation} for version 2011-06-15")
 
     def log_message(self, format: str, *args: object) -> None:
         """Log nothing: calls are recorded."""

@@ -34,7 +34,9 @@ class Manifests:
         images, failures = [], []
         for image in parameters["imageIds"]:
             path = f"/v2/{account}/{region}/{repository}/manifests/{image['imageDigest']}"
-            answer = self._registry.backend("GET", path, headers={"Accept": ", ".join(parameters["acceptedMediaTypes"])})
+            answer = self._registry.backend(
+                "GET", path, headers={"Accept": ", ".join(parameters["acceptedMediaTypes"])}
+            )
             if answer.status == 200:
                 images.append({"imageId": image, "imageManifest": answer.body.decode()})
             else:
