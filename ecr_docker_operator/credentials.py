@@ -136,7 +136,7 @@ class EcrCredentials:
     serveraddress: str
     username: str
     password: str = field(repr=False)
-    expires_at: datetime | None = None
+    expires_at: datetime | None = field(default=None, repr=False)
     """When the token dies, as AWS says."""
 
     def __post_init__(self) -> None:
