@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -30,4 +31,13 @@ def _find_mask_secret() -> Callable[[str], None]:
 
 mask_secret = _find_mask_secret()
 
-__all__ = ["AirflowException", "AirflowNotFoundException", "mask_secret"]
+
+def use_database() -> None:
+    """Let connections be looked up in Airflow's database, too, where this process is not a task's.
+
+    From Airflow 3.1 on, a process has to say so, as ``airflow connections test`` does.
+    """
+    os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
+
+
+__all__ = ["AirflowException", "AirflowNotFoundException", "mask_secret", "use_database"]

@@ -18,6 +18,7 @@ from ecr_docker_operator.errors import EcrTokenError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from datetime import datetime
 
     from ecr_docker_operator.registry import EcrRegistry
 
@@ -88,28 +89,41 @@ class AwsIdentity:
         hook = AwsBaseHook(aws_conn_id=self.aws_conn_id, client_type="ecr")
         return hook.region_name or boto3.session.Session().region_name
 
+    def arn(self, registry: EcrRegistry) -> str:
+        """Return as whom AWS knows the caller; takes no permission (AWS STS API Reference, GetCallerIdentity).
+
+        No pull needs to know, so there are no more than two tries.
+
+        :param registry: says in which region AWS is asked.
+        """
+        client = self._client(registry, "sts", retries={"mode": "standard", "total_max_attempts": 2})
+        return str(client.get_caller_identity()["Arn"])
+
     def client(self, registry: EcrRegistry) -> Any:
         """Return a boto3 client for the API that issues the registry's tokens."""
+        return self._client(registry, registry.service)
+
+    def _client(self, registry: EcrRegistry, service: str, **options: Any) -> Any:
         from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
         from botocore.config import Config
 
         hook = AwsBaseHook(
             aws_conn_id=self.aws_conn_id,
-            client_type=registry.service,
+            client_type=service,
             region_name=registry.region_name,
             verify=self.verify,
             config=self.botocore_config,
         )
         connection = hook.conn_config
         # What the hook has is also what its calls to AWS STS wait and retry by.
-        connection.botocore_config = config = Config(**DEFAULT_CONFIG).merge(hook.config)
+        connection.botocore_config = config = Config(**DEFAULT_CONFIG).merge(hook.config).merge(Config(**options))
         if registry.fips:
             config = config.merge(Config(use_fips_endpoint=True))
         # Not get_client_type: to name the caller to AWS, it looks through the whole stack twice, which takes
         # as long as all the rest.
         return hook.get_session().client(
-            registry.service,
-            endpoint_url=connection.get_service_endpoint_url(registry.service),
+            service,
+            endpoint_url=connection.get_service_endpoint_url(service),
             config=config.merge(Config(user_agent_extra=f"{USER_AGENT} {config.user_agent_extra or ''}".rstrip())),
             verify=hook.verify,
         )
@@ -122,6 +136,8 @@ class EcrCredentials:
     serveraddress: str
     username: str
     password: str = field(repr=False)
+    expires_at: datetime | None = field(default=None, repr=False)
+    """When the token dies, as AWS says."""
 
     def __post_init__(self) -> None:
         _mask(self.password)
@@ -156,19 +172,19 @@ def fetch_credentials(registry: EcrRegistry, identity: AwsIdentity) -> EcrCreden
     return EcrCredentials(registry.host, *login)
 
 
-def _ask(registry: EcrRegistry, identity: AwsIdentity) -> str:
+def _ask(registry: EcrRegistry, identity: AwsIdentity) -> dict[str, Any]:
     try:
         with _quiet_parser():
             answer = identity.client(registry).get_authorization_token()
     except Exception as error:  # not only botocore's: bad settings are ValueError, TypeError, NotImplementedError
         raise EcrTokenError.from_aws(registry, identity, error) from error
-    data = answer.get("authorizationData") or {}
-    if isinstance(data, list):  # a list from ECR, a single object from ECR Public
-        data = data[0]
-    return data.get("authorizationToken") or ""
+    data: Any = answer.get("authorizationData") or {}
+    # A list from ECR, a single object from ECR Public.
+    return dict(data[0] if isinstance(data, list) else data)
 
 
-def _decode(token: str) -> tuple[str, str] | None:
+def _decode(data: dict[str, Any]) -> tuple[str, str, datetime | None] | None:
+    token = data.get("authorizationToken") or ""
     if token:
         _mask(token)
     try:
@@ -176,7 +192,7 @@ def _decode(token: str) -> tuple[str, str] | None:
     except (binascii.Error, UnicodeDecodeError):
         return None
     username, _, password = login.partition(":")
-    return (username, password) if username and password else None
+    return (username, password, data.get("expiresAt")) if username and password else None
 
 
 @contextmanager

@@ -91,7 +91,7 @@ class EcrSend(ClientMethod):
 
     def __init__(self, send: Callable[..., Any], url: str, is_killed: Callable[[], bool]) -> None:
         super().__init__(send)
-        self._url = url
+        self.url = url
         self._is_killed = is_killed
 
     def __call__(self, request: requests.PreparedRequest, **kwargs: Any) -> Any:
@@ -102,7 +102,7 @@ class EcrSend(ClientMethod):
         """
         if self._is_killed() and request.method == "POST" and _STARTS.search(request.path_url):
             raise EcrKilledError.before_start()
-        with not_lost(self._url):
+        with not_lost(self.url):
             return self._method(request, **kwargs)
 
 

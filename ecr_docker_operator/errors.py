@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from docker.errors import APIError
+from docker.utils.utils import parse_repository_tag
 
 from ecr_docker_operator.compat import AirflowException
 
@@ -228,10 +229,27 @@ class EcrPullError(EcrError):
         error.token_expired = _EXPIRED_ANSWER in lowered
         return error
 
+    @classmethod
+    def from_registry(cls, image: str, registry: EcrRegistry, identity: AwsIdentity, answer: str) -> EcrPullError:
+        """Return the error for what the registry answered to a question alone, as the engine words it in a pull."""
+        code, _, _ = answer.partition(":")
+        name, at, digest = image.partition("@")
+        repository, tag = parse_repository_tag(name)
+        in_full = f"{repository}{at}{digest}" if at else f"{repository}:{tag or 'latest'}"
+        words = _PULL_WORDS.get(code, "").format(repository=repository, image=in_full)
+        return cls.from_engine(image, registry, identity, words + answer)
+
     token_expired = False
     """Whether the registry said that the token has expired."""
 
 
+# Code of the registry's answer -> what the engine puts before it (moby, distribution/errors.go, notFoundError).
+_PULL_WORDS = {
+    "denied": "pull access denied for {repository}, repository does not exist or may require 'docker login': ",
+    "manifest unknown": "manifest for {image} not found: ",
+    "name unknown": "repository {repository} not found: ",
+}
+NO_CONFIGURATION = "the engine could not read the image's configuration, and does not say why"
 _NO_SPACE = "no space left on device"
 _PULL_ACTIONS = "ecr:BatchGetImage and ecr:GetDownloadUrlForLayer"
 _EXPIRED_ANSWER = "authorization token has expired"
@@ -262,6 +280,10 @@ _PULL_STEPS = (
     ("<code>accessdenied</code>", "S3 refused the layer: check the policy of the VPC endpoint for S3."),
     (_NO_SPACE, "Free disk space on the engine's host, for instance with 'docker image prune'."),
     ("x509:", "Give the engine the certificate of who answers there, in /etc/docker/certs.d/{host}/ca.crt."),
+    (
+        NO_CONFIGURATION,
+        "Check that ecr:GetDownloadUrlForLayer is allowed on the repository, and that the engine's host reaches S3.",
+    ),
     ("no such host", _ENGINES_WAY),
     ("i/o timeout", _ENGINES_WAY),
     ("connection refused", _ENGINES_WAY),

@@ -35,7 +35,7 @@ class AirflowHome:
 
     def __init__(self, directory: Path, dags: Path) -> None:
         self._database = directory / "airflow.db"
-        self._environment = {
+        self.environment = {
             "AIRFLOW_HOME": str(directory),
             "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -72,6 +72,13 @@ class AirflowHome:
             },
         )
 
+    def add_connection(self, conn_id: str, connection: Mapping[str, Any]) -> None:
+        """Store a connection in the database."""
+        done = self._airflow("connections", "add", conn_id, "--conn-json", json.dumps(connection))
+        if done.returncode:
+            msg = f"airflow connections add failed:\n{done.stdout}"
+            raise RuntimeError(msg)
+
     def serialize(self) -> str:
         """Serialize all DAGs into the database, and return what the database then holds of them."""
         done = self._airflow("dags", "reserialize")
@@ -86,7 +93,7 @@ class AirflowHome:
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "airflow", *arguments],
-            env={**os.environ, **self._environment, **(environment or {})},
+            env={**os.environ, **self.environment, **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -17,6 +17,7 @@ from tests.stand.engine import Engine
 from tests.stand.hosts import ACCOUNT, REGION
 from tests.stand.images import build
 from tests.stand.install import install_parts
+from tests.stand.manifests import Manifests
 from tests.stand.namespaces import Namespaces
 from tests.stand.registry import Registry
 
@@ -42,6 +43,7 @@ class Stand:
             self.namespaces = parts.enter_context(Namespaces(self.directory))
             self.aws = parts.enter_context(Aws())
             self.registry = parts.enter_context(Registry(self.directory, self.namespaces, self.aws))
+            self.aws.operations["BatchGetImage"] = Manifests(self.registry)
             self.engine = parts.enter_context(Engine(self.directory, self.namespaces))
             self.worker = self.aws.add_user(ACCOUNT, "worker")
             self._parts = parts.pop_all()
@@ -75,13 +77,16 @@ class Stand:
         return f"{host}/{repository}:{tag}"
 
     @contextmanager
-    def second_engine(self) -> Iterator[Engine]:
-        """Start another engine in a network of its own, as on another machine, that reaches the same registries."""
+    def second_engine(self, *, disk: str | None = None) -> Iterator[Engine]:
+        """Start another engine in a network of its own, as on another machine, that reaches the same registries.
+
+        :param disk: size of its disk; default: this machine's.
+        """
         with ExitStack() as parts:
             directory = Path(tempfile.mkdtemp(prefix=f"{self.directory.name}-"))
             parts.callback(shutil.rmtree, directory)
             namespaces = parts.enter_context(Namespaces(directory, beside=self.namespaces))
-            yield parts.enter_context(Engine(directory, namespaces))
+            yield parts.enter_context(Engine(directory, namespaces, disk=disk))
 
     @property
     def environment(self) -> dict[str, str]:

@@ -135,6 +135,8 @@ class Aws:
         self.tokens: list[Token] = []
         self.services: dict[str, Service] = {}
         """Name of a service that is not one of these -> what answers its calls."""
+        self.operations: dict[str, Callable[[Any, Identity, str], Any]] = {}
+        """Name of an operation of ``ecr`` -> what another part answers to its parameters, caller and region."""
         self.trust: dict[str, list[str]] = {}
         """Role ARN -> ARNs, or names of services, that may assume it."""
         self.quota: Quota | None = None
@@ -354,8 +356,10 @@ class _Handler(BaseHTTPRequestHandler):
         if service in self.aws.services:
             answer = self.aws.services[service].answer(operation, json.loads(body), identity, region)
             return json.dumps(answer).encode()
-        if operation == "AssumeRole":
-            return _assumed(self.aws.assume_role(form["RoleArn"], form["RoleSessionName"], identity.arn))
+        if operation in self.aws.operations:
+            return json.dumps(self.aws.operations[operation](json.loads(body), identity, region)).encode()
+        if service == "sts":
+            return self._answer_sts(operation, form, identity)
         if operation == "GetAuthorizationToken":
             self.aws.admit(self.headers.get("amz-sdk-invocation-id", ""))
             token = self.aws.issue(service, region, identity)
@@ -368,6 +372,13 @@ class _Handler(BaseHTTPRequestHandler):
             return json.dumps({"authorizationData": [data]}).encode()
         raise AwsError(400, "UnknownOperationException", operation)
 
+    def _answer_sts(self, operation: str, form: dict[str, str], identity: Identity) -> bytes:
+        if operation == "AssumeRole":
+            return _assumed(self.aws.assume_role(form["RoleArn"], form["RoleSessionName"], identity.arn))
+        if operation == "GetCallerIdentity":
+            return _caller(identity)
+        raise AwsError(400, "InvalidAction", f"Could not find operation {operation} for version 2011-06-15")
+
     def log_message(self, format: str, *args: object) -> None:
         """Log nothing: calls are recorded."""
 
@@ -378,6 +389,14 @@ def _error(error: AwsError, *, query: bool) -> bytes:
     return (
         '<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>'
         f"<Code>{error.code}</Code><Message>{error.message}</Message></Error></ErrorResponse>"
+    ).encode()
+
+
+def _caller(identity: Identity) -> bytes:
+    return (
+        '<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>'
+        f"<Arn>{identity.arn}</Arn><UserId>{identity.access_key}</UserId><Account>{identity.account}</Account>"
+        "</GetCallerIdentityResult></GetCallerIdentityResponse>"
     ).encode()
 
 

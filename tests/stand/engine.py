@@ -34,10 +34,13 @@ class Engine:
 
     From start to start it also listens on a port of 127.0.0.1, outside of them, where it asks for a client certificate
     of its authority (Docker documentation, "Protect the Docker daemon socket").
+
+    :param disk: size of the disk on which it keeps its data, such as ``16m``; default: this machine's.
     """
 
-    def __init__(self, directory: Path, namespaces: Namespaces) -> None:
+    def __init__(self, directory: Path, namespaces: Namespaces, *, disk: str | None = None) -> None:
         self._directory = directory / "engine"
+        self._disk = disk
         self._cgroup = directory.name
         self._namespaces = namespaces
         self.url = f"unix://{self._directory}/docker.sock"
@@ -46,6 +49,10 @@ class Engine:
     def __enter__(self) -> Self:
         """Start the engine and wait until it answers."""
         self._directory.mkdir()
+        if self._disk:
+            (self._directory / "data").mkdir()
+            mount = ["mount", "-t", "tmpfs", "-o", f"size={self._disk}", "tmpfs", f"{self._directory}/data"]
+            subprocess.run(self._namespaces.command(*mount), check=True)
         self.start()
         return self
 
@@ -108,6 +115,10 @@ class Engine:
             yield
         finally:
             subprocess.run(self._namespaces.command("umount", "--lazy", where), check=True)
+
+    def command(self, *command: str) -> list[str]:
+        """Return the command line that runs *command* where the files are those that the engine sees."""
+        return self._namespaces.command(*command, network=False)
 
     def has(self, image: str) -> bool:
         """Return whether *image* is on the engine."""

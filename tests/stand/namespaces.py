@@ -76,9 +76,10 @@ class Namespaces:
         """Let the namespaces go, and every mount in them."""
         self._holder.stop()
 
-    def command(self, *command: str) -> list[str]:
-        """Return the command line that runs *command* inside."""
-        return ["nsenter", "--mount", "--net", f"--target={self._holder.pid}", "--wd=/", *command]
+    def command(self, *command: str, network: bool = True) -> list[str]:
+        """Return the command line that runs *command* inside; without *network*, where only the files are these."""
+        kinds = ["--mount", "--net"] if network else ["--mount"]
+        return ["nsenter", *kinds, f"--target={self._holder.pid}", "--wd=/", *command]
 
     def inside(self, action: Callable[[], T]) -> T:
         """Return what *action* returns when called inside the network namespace; a socket made there stays there."""

@@ -301,6 +301,15 @@ def test_requests_ask_auth_configs(request_: Callable[[APIClient], None], engine
     assert vars(client)["_auth_configs"] is logins, f"docker-py's {request_.__name__} has replaced the client's logins."
 
 
+@pytest.mark.parametrize("login", [{"username": "other", "password": "other"}, {}], ids=["other", "none"])
+def test_inspection_with_a_given_login(login: dict[str, str], engine: RecordingEngine) -> None:
+    """docker-py's ``inspect_distribution`` sends the login that it is given, even an empty one, and asks for none."""
+    client, logins = with_logins(engine)
+    engine.answers[f"/distribution/{IMAGE}/json"] = (200, {})
+    client.inspect_distribution(IMAGE, auth_config=login)
+    assert (engine.asked[-1].login, logins.asked) == (login, []), "docker-py's inspect_distribution has changed."
+
+
 def test_container_requests_ask_for_no_login(engine: RecordingEngine) -> None:
     """docker-py asks for no login when nothing is pulled."""
     client, logins = with_logins(engine)

@@ -1,0 +1,6 @@
+"""The package's command line: ``python -m ecr_docker_operator check IMAGE``."""
+
+from ecr_docker_operator.cli import main
+
+if __name__ == "__main__":
+    main()

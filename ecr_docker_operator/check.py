@@ -1,0 +1,269 @@
+"""What would a task need, and is it there? One step after the other, and nothing is pulled.
+
+The steps are in the task's own order, and use its own parts: so the first that fails is what the task would fail with.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
+
+from airflow.providers.common.compat.sdk import DAG
+from docker.errors import APIError, DockerException
+
+from ecr_docker_operator.compat import AirflowException
+from ecr_docker_operator.container import ARCHITECTURES, COMPATIBLE
+from ecr_docker_operator.credentials import EcrCredentials, fetch_credentials
+from ecr_docker_operator.disk import NotKnownError, bytes_free, bytes_to_fetch
+from ecr_docker_operator.errors import NO_CONFIGURATION, EcrPullError, EcrTokenError, container_of_other_platform
+from ecr_docker_operator.image import split_image
+from ecr_docker_operator.operator import EcrDockerOperator
+from ecr_docker_operator.pull import check_renewable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from docker.api.client import APIClient
+
+    from ecr_docker_operator.engine import EcrSend
+    from ecr_docker_operator.hook import EcrDockerHook
+
+NOT_FOUND = 404
+UNPACKED = 4
+"""How much room is surely enough, in sizes of the compressed layers: once for them, and thrice for what is in them."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What came of one step."""
+
+    name: str
+    ok: bool | None
+    """``None``: it is not known, or does not matter; the task may succeed."""
+    text: str
+    """What is well; or the sentence with which the task would fail; or why it is not known."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """The same for machines; values are those of JSON."""
+
+
+def run(image: str, **parameters: Any) -> Iterator[Step]:
+    """Yield the steps, up to the first that fails.
+
+    :param image: image of a task.
+    :param parameters: others of :class:`EcrDockerOperator`.
+    """
+    check = _Check(image, parameters)
+    steps: tuple[Callable[[], Step], ...] = (
+        check.image,
+        check.engine,
+        check.identity,
+        check.token,
+        check.registry,
+        check.digest,
+        check.architecture,
+        check.disk,
+    )
+    for step in steps:
+        try:
+            done = step()
+        except (AirflowException, DockerException) as error:
+            done = Step(step.__name__, ok=False, text=str(error))
+        yield done
+        if done.ok is False:
+            return
+
+
+class _Check:
+    """The steps for one image; each leans on those before it."""
+
+    def __init__(self, image: str, parameters: Mapping[str, Any]) -> None:
+        self._image = image
+        self._parameters = parameters
+        self._missing: Exception | None = None
+
+    def image(self) -> Step:
+        """Understand which image is meant, and where it is."""
+        task = EcrDockerOperator(
+            task_id="check", image=self._image, dag=DAG("check", schedule=None), **self._parameters
+        )
+        self._hook: EcrDockerHook = task.hook
+        self._image = task.image
+        registry = self._ecr = self._hook.registry
+        where = "not on Amazon ECR, so the pull is DockerOperator's"
+        facts: dict[str, str | None] = {"image": self._image}
+        if registry:
+            where = f"{registry}, partition {registry.partition}"
+            facts |= {
+                "registry_id": registry.registry_id,
+                "region_name": registry.region_name,
+                "partition": registry.partition,
+            }
+        return Step("image", ok=True, text=f"{self._image}: {where}", facts=facts)
+
+    def engine(self) -> Step:
+        """Connect to the engine, as the task does first of all."""
+        self._client: APIClient = self._hook.get_conn()
+        self._version: dict[str, Any] = self._client.version()
+        self._url = cast("EcrSend", self._client.send).url
+        version, runs = self._version["Version"], "/".join(self._runs)
+        facts = {"url": self._url, "version": version, "platform": runs}
+        return Step("engine", ok=True, text=f"{self._url}: version {version}, {runs}", facts=facts)
+
+    def identity(self) -> Step:
+        """Ask AWS who is asking."""
+        if self._ecr is None:
+            return Step("identity", ok=None, text="not needed: the image is not on Amazon ECR")
+        identity = self._hook.identity
+        try:
+            arn = identity.arn(self._ecr)
+        except Exception as error:  # noqa: BLE001 - whatever it is, only a token counts
+            # A task does not ask this. If it gets no token either, that is the sentence.
+            _ = self._credentials
+            return Step("identity", ok=None, text=f"not known: {error}")
+        return Step("identity", ok=True, text=f"{arn}, by {identity.describe()}", facts={"arn": arn})
+
+    def token(self) -> Step:
+        """Ask AWS for a token."""
+        if self._ecr is None:
+            return Step("token", ok=None, text="not needed: the image is not on Amazon ECR")
+        if self._credentials is None:
+            return Step("token", ok=None, text=f"none, which ECR Public allows at a lower rate: {self._no_token}")
+        until = self._credentials.expires_at
+        text, facts = f"for {self._ecr}", {}
+        if until:
+            text += f", until {until.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+            facts["expires_at"] = until.astimezone(UTC).isoformat(timespec="seconds")
+        return Step("token", ok=True, text=text, facts=facts)
+
+    def registry(self) -> Step:
+        """Let the engine, from where the image has to be reached, ask the registry for it."""
+        try:
+            self._found: dict[str, Any] = self._ask()
+        except (EcrPullError, APIError) as error:
+            if _status(error) != NOT_FOUND:
+                raise
+            self._missing = error
+        host, _ = split_image(self._image)
+        text = "accepts the token" if self._ecr and self._credentials else "answers"
+        return Step("registry", ok=True, text=f"{host or 'Docker Hub'} {text}")
+
+    def digest(self) -> Step:
+        """Find the image in its repository."""
+        if self._missing:
+            raise self._missing
+        digest = self._found["Descriptor"]["digest"]
+        return Step("digest", ok=True, text=digest, facts={"digest": digest})
+
+    def architecture(self) -> Step:
+        """Compare for what the image is made with what the engine runs."""
+        made_for = [(platform["os"], platform["architecture"]) for platform in self._found.get("Platforms") or []]
+        runs = "/".join(self._runs)
+        facts = {"platforms": ["/".join(platform) for platform in made_for]}
+        if any(map(self._fits, made_for)):
+            return Step("architecture", ok=True, text=runs, facts=facts)
+        if not made_for:
+            raise self._not_pulled(NO_CONFIGURATION)
+        if self._found["Descriptor"]["mediaType"].endswith((".list.v2+json", ".index.v1+json")):
+            answer = f"no matching manifest for {runs} in the manifest list entries"
+            raise self._not_pulled(answer)
+        [(system, architecture)] = made_for
+        if system != self._runs[0]:
+            answer = f'image operating system "{system}" cannot be used on this platform'
+            raise self._not_pulled(answer)
+        if not ARCHITECTURES.issuperset((architecture, self._runs[1])):
+            text = f"not known: the image is for {architecture or 'nothing that it names'}, and the engine runs {runs}"
+            return Step("architecture", ok=None, text=text, facts=facts)
+        text = container_of_other_platform(self._image, f"{system}/{architecture}", runs)
+        return Step("architecture", ok=False, text=text, facts=facts)
+
+    def disk(self) -> Step:
+        """Compare what a pull would fetch with what is free."""
+        sizes: dict[str, int | None] = {}
+        unknown = []
+        find: dict[str, Callable[[], int]] = {
+            "bytes_to_fetch": lambda: bytes_to_fetch(
+                self._client,
+                self._ecr,
+                self._hook.identity,
+                self._image,
+                self._found["Descriptor"]["digest"],
+                fits=lambda platform: self._fits((platform["os"], platform["architecture"])),
+            ),
+            "bytes_free": lambda: bytes_free(self._client, self._url),
+        }
+        for name, ask in find.items():
+            try:
+                sizes[name] = ask()
+            except NotKnownError as error:
+                sizes[name] = None
+                unknown.append(f"not known: {error}")
+        fetch, free = sizes.values()
+        told = [
+            f"{size / 2**20:.1f} MiB {what}" for size, what in ((fetch, "to fetch"), (free, "free")) if size is not None
+        ]
+        ok = None
+        if fetch == 0:
+            ok, told, unknown = True, ["nothing to fetch, for the engine has the image"], []
+        elif fetch is not None and free is not None:
+            if free < fetch:
+                answer = f"no space left on device: {', '.join(told)}"
+                raise self._not_pulled(answer)
+            if free >= UNPACKED * fetch:
+                ok = True
+            else:
+                unknown = ["not known: whether that is enough, for layers grow when they are unpacked"]
+        return Step("disk", ok=ok, text="; ".join([*told, *unknown]), facts=sizes)
+
+    @property
+    def _runs(self) -> tuple[str, str]:
+        return self._version["Os"], self._version["Arch"]
+
+    def _fits(self, made_for: tuple[str, str]) -> bool:
+        (system, architecture), (engine_system, engine) = made_for, self._runs
+        return system == engine_system and (architecture == engine or (architecture, engine) in COMPATIBLE)
+
+    @cached_property
+    def _credentials(self) -> EcrCredentials | None:
+        return self._fetch()
+
+    def _fetch(self) -> EcrCredentials | None:
+        if self._ecr is None:
+            return None
+        try:
+            return fetch_credentials(self._ecr, self._hook.identity)
+        except EcrTokenError as error:
+            if self._ecr.registry_id:
+                raise error.for_image(self._image) from error.__cause__
+            self._no_token = str(error)
+            return None
+
+    def _ask(self) -> dict[str, Any]:
+        try:
+            return self._inspect(self._credentials)
+        except EcrPullError as error:
+            check_renewable(self._image, error)
+            return self._inspect(self._fetch())
+
+    def _inspect(self, credentials: EcrCredentials | None) -> dict[str, Any]:
+        # Where there is no token, without a login; for other registries, with the worker's.
+        login = credentials.auth_config if credentials else {} if self._ecr else None
+        try:
+            found: dict[str, Any] = self._client.inspect_distribution(self._image, auth_config=login)
+        except EcrPullError as error:
+            if self._ecr is None or not isinstance(error.__cause__, APIError):
+                raise
+            answer, identity = str(error.__cause__.explanation), self._hook.identity
+            raise EcrPullError.from_registry(self._image, self._ecr, identity, answer) from error.__cause__
+        return found
+
+    def _not_pulled(self, answer: str) -> Exception:
+        if self._ecr is None:
+            return DockerException(f"{self._image}: {answer}.")
+        return EcrPullError.from_engine(self._image, self._ecr, self._hook.identity, answer)
+
+
+def _status(error: Exception) -> int | None:
+    cause = error if isinstance(error, APIError) else error.__cause__
+    return cause.status_code if isinstance(cause, APIError) else None

@@ -1,0 +1,135 @@
+"""The command ``check``, of ``python -m ecr_docker_operator`` and, from Airflow 3.2 on, of ``airflow ecr-docker``.
+
+Airflow imports this file whenever its command line is used, so that all the rest is imported by the command alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import TextIO
+
+    from ecr_docker_operator.check import Step
+
+NAME = "ecr-docker"
+HELP = "Docker with Amazon ECR"
+CHECK_HELP = "Check, step by step, whether a task could pull and run an image; nothing is pulled"
+MARKS = {True: "✓", False: "✗", None: "·"}
+PLAIN_MARKS = {True: "+", False: "x", None: "-"}
+"""For terminals that do not know the others."""
+
+
+def _true_or_false(text: str) -> bool:
+    try:
+        return {"true": True, "false": False}[text.lower()]
+    except KeyError:
+        msg = f"expected true or false, got {text!r}"
+        raise argparse.ArgumentTypeError(msg) from None
+
+
+def _verify(text: str) -> bool | str:
+    return {"true": True, "false": False}.get(text.lower(), text)
+
+
+# Flag -> how it is read. But for the last two, they are parameters of EcrDockerOperator, and passed on if given.
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "image": {"help": "as in the task"},
+    "--aws-conn-id": {"help": "AWS connection whose identity asks for the token; '': boto3's own credential chain"},
+    "--region-name": {"help": "region of the registry"},
+    "--registry-id": {"help": "AWS account that owns the registry, 12 digits"},
+    "--verify": {"type": _verify, "metavar": "BOOL_OR_FILE", "help": "whether, or by which file, to verify AWS's TLS"},
+    "--docker-url": {"action": "append", "help": "where the engine is; may be given several times"},
+    "--tls-ca-cert": {"metavar": "FILE", "help": "certificate of the authority that signed the engine's"},
+    "--tls-client-cert": {"metavar": "FILE", "help": "certificate that is shown to the engine"},
+    "--tls-client-key": {"metavar": "FILE", "help": "its key"},
+    "--tls-verify": {"type": _true_or_false, "metavar": "BOOL", "help": "whether to verify the engine's certificate"},
+    "--json": {"action": "store_true", "default": False, "help": "print one JSON document"},
+    "--verbose": {"action": "store_true", "default": False, "help": "show Airflow's log, too, on standard error"},
+}
+_NOT_OF_THE_TASK = ("json", "verbose")
+
+
+def get_commands() -> list[Any]:
+    """Return the commands that Airflow's command line is to have (provider info, ``cli``)."""
+    from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand  # noqa: PLC0415 - see above
+
+    arguments = [Arg((flag,), **{"default": argparse.SUPPRESS, **options}) for flag, options in ARGUMENTS.items()]
+    return [GroupCommand(NAME, HELP, [ActionCommand("check", CHECK_HELP, check, arguments)])]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command that *arguments* name; default: those of this process.
+
+    :raises SystemExit: always, with 0 if all is well, 1 if a step failed, 2 for arguments that cannot be right.
+    """
+    parser = argparse.ArgumentParser(prog="python -m ecr_docker_operator", description=HELP)
+    command = parser.add_subparsers(required=True, metavar="COMMAND").add_parser(
+        "check", help=CHECK_HELP, description=CHECK_HELP, argument_default=argparse.SUPPRESS
+    )
+    for flag, options in ARGUMENTS.items():
+        command.add_argument(flag, **options)
+    check(parser.parse_args(arguments))
+
+
+def check(arguments: argparse.Namespace) -> None:
+    """Print the steps of the check that *arguments* describe.
+
+    :raises SystemExit: always, with 0 if all is well, 1 if a step failed.
+    """
+    names = [flag.removeprefix("--").replace("-", "_") for flag in ARGUMENTS]
+    parameters = {name: getattr(arguments, name) for name in names if hasattr(arguments, name)}
+    as_json, verbose = (parameters.pop(name) for name in _NOT_OF_THE_TASK)
+    with _only_ours(verbose=verbose) as out:
+        from ecr_docker_operator.check import run  # noqa: PLC0415 - see above; and Airflow may write when imported
+        from ecr_docker_operator.compat import use_database  # noqa: PLC0415
+
+        use_database()
+        steps = []
+        for step in run(**parameters):
+            steps.append(step)
+            if not as_json:
+                out.write(f"{_marks(out)[step.ok]} {step.name:<13} {step.text}\n")
+                out.flush()
+        well = all(step.ok is not False for step in steps)
+        if as_json:
+            document = {"ok": well, "steps": [_document(step) for step in steps]}
+            out.write(f"{json.dumps(document, indent=2)}\n")
+    sys.exit(0 if well else 1)
+
+
+def _document(step: Step) -> dict[str, Any]:
+    return {"name": step.name, "ok": step.ok, "text": step.text, **step.facts}
+
+
+def _marks(out: TextIO) -> dict[bool | None, str]:
+    try:
+        "".join(MARKS.values()).encode(out.encoding)
+    except UnicodeEncodeError:
+        return PLAIN_MARKS
+    return MARKS
+
+
+@contextmanager
+def _only_ours(*, verbose: bool) -> Iterator[TextIO]:
+    """Provide standard output, and let nobody else write to it: to which of the two Airflow logs differs."""
+    sys.stdout.flush()
+    kept = {1: os.dup(1), 2: os.dup(2)}
+    with Path(os.devnull).open("w") as nowhere:
+        for stream in kept:
+            os.dup2(2 if verbose else nowhere.fileno(), stream)
+    try:
+        with os.fdopen(os.dup(kept[1]), "w", encoding=sys.stdout.encoding, errors="backslashreplace") as out:
+            yield out
+    finally:
+        sys.stdout.flush()
+        for stream, before in kept.items():
+            os.dup2(before, stream)
+            os.close(before)

@@ -1,0 +1,450 @@
+"""``check`` by its command lines: what it prints, how it ends, and that its sentences are the task's."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.providers.common.compat.sdk import DAG
+
+from ecr_docker_operator import EcrDockerOperator, EcrError
+from ecr_docker_operator.check import Step, run
+from tests.reliability.case import HOST, Scene
+from tests.reliability.cases import CASES
+from tests.reliability.registry_cases import NOT_PULLED
+from tests.stand.hosts import ACCOUNT, OTHER_ACCOUNT, REGION
+from tests.stand.images import MANIFEST_TYPE, Image, build, digest
+from tests.stand.registry import PUBLIC
+from tests.system.conftest import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from tests.airflow_home import AirflowHome
+    from tests.stand import Stand
+    from tests.stand.engine import Engine
+
+pytestmark = pytest.mark.stand
+
+BY_PYTHON = (sys.executable, "-m", "ecr_docker_operator")
+BY_AIRFLOW = (sys.executable, "-m", "airflow", "ecr-docker")
+STEPS = ["image", "engine", "identity", "token", "registry", "digest", "architecture", "disk"]
+NOBODY = "AWS connection 'aws_default' (there is none, so the worker's own AWS credentials)"
+LIST_TYPE = "application/vnd.docker.distribution.manifest.list.v2+json"
+# What befalls layers, a check does not see. But the engine reads the image's configuration in the same way.
+OF_LAYERS = {
+    "no ecr:GetDownloadUrlForLayer",
+    "connection reset inside a layer",
+    "garbage inside a layer",
+    "layers refused by S3",
+}
+BEFORE_THE_PULL = {
+    case.name: case
+    for case in (*CASES["AWS identity"], *CASES["token call"], *CASES["registry"], *CASES["engine and container"][:2])
+}
+
+
+def check(
+    *arguments: str, by: Sequence[str] = BY_PYTHON, **environment: str
+) -> tuple[int, list[tuple[str, str, str]], str]:
+    """Return the exit status of the command, the mark, name and text of each line, and what else was written."""
+    done = subprocess.run(
+        [*by, "check", *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    lines = [re.fullmatch(r"(.) (\w+) +(.+)", line) for line in done.stdout.splitlines()]
+    assert all(lines), done.stdout + done.stderr
+    return done.returncode, [(line[1], line[2], line[3]) for line in lines if line], done.stderr
+
+
+def options(parameters: dict[str, Any]) -> list[str]:
+    """Return an operator's parameters as options of the command."""
+    return [f"--{name.replace('_', '-')}={value}" for name, value in parameters.items()]
+
+
+def last(image: str, **parameters: Any) -> Step:
+    """Return the last step of a check in this process."""
+    return list(run(image, **parameters))[-1]
+
+
+def architecture(name: str, system: str = "linux", image: Image | None = None) -> Image:
+    """Return an image that says it is made for another platform."""
+    image = image or build()
+    config = {**json.loads(image.config), "architecture": name, "os": system}
+    return replace(image, config=json.dumps(config).encode())
+
+
+def push_list(stand: Stand, repository: str, images: dict[str, Image]) -> str:
+    """Put a list of images for several architectures into a repository, and return its name."""
+    entries = []
+    for name, image in images.items():
+        stand.push(repository, name, image=image)
+        platform = {"architecture": name, "os": "linux"}
+        manifest = image.manifest
+        entries.append(
+            {"mediaType": MANIFEST_TYPE, "size": len(manifest), "digest": digest(manifest), "platform": platform}
+        )
+    content = json.dumps({"schemaVersion": 2, "mediaType": LIST_TYPE, "manifests": entries}).encode()
+    path = f"/v2/{ACCOUNT}/{REGION}/{repository}/manifests/1"
+    assert stand.registry.backend("PUT", path, content, {"Content-Type": LIST_TYPE}).status == 201
+    return f"{HOST}/{repository}:1"
+
+
+@pytest.mark.parametrize("by", [BY_PYTHON, BY_AIRFLOW], ids=["python", "airflow"])
+def test_all_is_well(by: Sequence[str], stand: Stand) -> None:
+    """Every step has its tick, at the cost of one token; neither a layer nor an image reaches the engine."""
+    content = build()
+    image = stand.push("checked", image=content)
+    status, lines, errors = check(image, by=by)
+    platform = "linux/" + stand.engine.client.version()["Arch"]
+    texts = {
+        "image": f"{image}: Amazon ECR registry {ACCOUNT} in {REGION}, partition aws",
+        "engine": f"{stand.engine.url}: version {stand.engine.client.version()['Version']}, {platform}",
+        "identity": f"{stand.worker.arn}, by {NOBODY}",
+        "token": f"for Amazon ECR registry {ACCOUNT} in {REGION}, until *",
+        "registry": f"{HOST} accepts the token",
+        "digest": digest(content.manifest),
+        "architecture": platform,
+        "disk": f"{sum(map(len, content.layers)) / 2**20:.1f} MiB to fetch; * MiB free",
+    }
+    assert [(mark, name) for mark, name, _ in lines] == [("✓", name) for name in STEPS]
+    for _, name, text in lines:
+        assert re.fullmatch(re.escape(texts[name]).replace(r"\*", r"[-\d. :]+(?: UTC)?"), text), text
+    assert (status, errors) == (0, "")
+    [token] = stand.aws.tokens
+    assert stand.registry.logins()[0] == f"AWS:{token.password}"
+    asked = " ".join(request.path for request in stand.registry.requests)
+    assert [layer for layer in content.layers if digest(layer) in asked] == []
+    assert stand.engine.images() == []
+
+
+def test_json(stand: Stand) -> None:
+    """With ``--json``, standard output is one document, whose names the README has."""
+    image = stand.push("as-json")
+    done = subprocess.run(
+        [*BY_AIRFLOW, "check", image, "--json", "--verbose"], capture_output=True, text=True, check=False
+    )
+    document = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert document["ok"] is True
+    assert [(step["name"], step["ok"]) for step in document["steps"]] == [(name, True) for name in STEPS]
+    facts = {name: value for step in document["steps"] for name, value in step.items() if name not in ("name", "text")}
+    platform = facts.pop("platform")
+    del facts["ok"]
+    assert facts.pop("bytes_to_fetch") < facts.pop("bytes_free")
+    assert facts.pop("expires_at") > "2026"
+    assert facts.pop("digest").startswith("sha256:")
+    assert facts == {
+        "image": image,
+        "registry_id": ACCOUNT,
+        "region_name": REGION,
+        "partition": "aws",
+        "url": stand.engine.url,
+        "version": stand.engine.client.version()["Version"],
+        "arn": stand.worker.arn,
+        "platforms": [platform],
+    }
+    readme = (ROOT / "README.md").read_text()
+    keys = {key for step in document["steps"] for key in step} | document.keys()
+    assert [key for key in sorted(keys) if f"`{key}`" not in readme] == []
+    # The log goes elsewhere, and tells no token either.
+    assert "Found credentials in environment variables" in done.stderr
+    assert [token for token in stand.aws.tokens if token.password in done.stdout + done.stderr] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "step"),
+    {
+        "engine not there": "engine",
+        "no credentials": "identity",
+        "assume-role refused": "identity",
+        "access denied": "token",
+        "expired token": "registry",
+        "another account's repository without a policy": "registry",
+        "repository missing": "digest",
+        "tag missing": "digest",
+        "digest missing": "digest",
+    }.items(),
+)
+def test_cross(name: str, step: str, stand: Stand, tmp_path: Path) -> None:
+    """The first cross is the last line, its text is what the task then raises, and the exit status is 1."""
+    with Scene(stand, tmp_path) as scene, BEFORE_THE_PULL[name].broken(scene):
+        status, lines, errors = check(scene.image, *options(scene.parameters))
+        with pytest.raises(EcrError) as caught:
+            scene.run()
+    assert lines[-1] == ("✗", step, str(caught.value))
+    assert [(mark, name) for mark, name, _ in lines[:-1]] == [("✓", name) for name in STEPS[: STEPS.index(step)]]
+    assert (status, errors) == (1, "")
+    assert [token for token in stand.aws.tokens if token.password in str(lines)] == []
+    assert stand.engine.images() == []
+
+
+@pytest.mark.parametrize("name", sorted(BEFORE_THE_PULL.keys() - OF_LAYERS))
+def test_sentence_of_every_case(name: str, stand: Stand, tmp_path: Path) -> None:
+    """Whatever breaks before a layer is fetched, the check says what the task says, in the same sentence."""
+    case = BEFORE_THE_PULL[name]
+    with Scene(stand, tmp_path) as scene, case.broken(scene):
+        step = last(scene.image, **scene.parameters)
+        assert step.ok is False
+        assert re.fullmatch(case.pattern(scene), step.text), f"{step.text}\nis not\n{case.pattern(scene)}"
+
+
+@pytest.mark.parametrize("name", sorted(OF_LAYERS))
+def test_configuration_that_cannot_be_read(name: str, stand: Stand, tmp_path: Path) -> None:
+    """If layers cannot be had, the engine cannot read the image's configuration either, and does not say why."""
+    case = replace(
+        BEFORE_THE_PULL[name],
+        says=f"{NOT_PULLED} the engine could not read the image's configuration, and does not say why. Check that "
+        "ecr:GetDownloadUrlForLayer is allowed on the repository, and that the engine's host reaches S3.",
+    )
+    with Scene(stand, tmp_path) as scene, case.broken(scene):
+        step = last(scene.image, **scene.parameters)
+        assert (step.name, step.ok) == ("architecture", False)
+        assert re.fullmatch(case.pattern(scene), step.text), step.text
+
+
+@pytest.mark.parametrize(
+    ("image", "parameters"),
+    [
+        ("", {}),
+        (f"https://{HOST}/app:1", {}),
+        (f"{HOST}/app:1", {"registry_id": OTHER_ACCOUNT}),
+        (f"{HOST}/app:1", {"region_name": "nowhere"}),
+        ("app:1", {"registry_id": ACCOUNT}),
+        (f"{HOST}/app:1", {"tls_ca_cert": "/a", "tls_client_cert": "/b", "tls_client_key": "/c"}),
+        (f"{HOST}/APP:1", {}),
+    ],
+    ids=["empty", "url", "registry-id", "region-name", "no-region", "tls-files", "upper-case"],
+)
+def test_input_that_cannot_be_right(image: str, parameters: dict[str, Any], stand: Stand) -> None:
+    """Contradictions, and names that the engine refuses, get the task's sentence."""
+    stand.registry.serve(HOST, ACCOUNT, REGION)
+    status, lines, errors = check(image, *options(parameters))
+    with pytest.raises(EcrError) as caught:
+        EcrDockerOperator(task_id="task", image=image, dag=DAG("dag", schedule=None), **parameters).execute({})
+    assert (lines[-1][0], lines[-1][2]) == ("✗", str(caught.value))
+    assert (status, errors) == (1, "")
+
+
+def test_image_of_another_architecture(stand: Stand) -> None:
+    """An image whose programs the engine cannot run gets the sentence that a container's failure gets."""
+    image = stand.push(
+        "foreign", image=architecture("riscv64", image=build(program=b"\x7fELF\x02\x01\x01" + bytes(57)))
+    )
+    status, lines, _ = check(image)
+    with pytest.raises(Exception, match="exec format error") as caught:
+        EcrDockerOperator(task_id="task", image=image).execute({})
+    assert lines[-1][:2] == ("✗", "architecture")
+    assert lines[-1][2] in str(caught.value)
+    assert lines[-1][2].startswith(f"{image}: the image is for linux/riscv64, and the engine runs linux/")
+    assert status == 1
+
+
+def test_list_without_the_engines_architecture(stand: Stand) -> None:
+    """A list of images none of which the engine runs gets the task's sentence."""
+    image = push_list(stand, "none-fits", {"riscv64": architecture("riscv64"), "s390x": architecture("s390x")})
+    step = last(image)
+    with pytest.raises(EcrError) as caught:
+        EcrDockerOperator(task_id="task", image=image).execute({})
+    assert (step.name, step.ok, step.text) == ("architecture", False, str(caught.value))
+    assert "no matching manifest" in step.text
+
+
+def test_list_with_the_engines_architecture(stand: Stand) -> None:
+    """Of a list, the bytes to fetch are those of the image for the engine."""
+    ours = build()
+    name = stand.engine.client.version()["Arch"]
+    image = push_list(stand, "one-fits", {"s390x": architecture("s390x"), name: ours})
+    *_, platform, disk = run(image)
+    assert (platform.ok, platform.facts["platforms"]) == (True, ["linux/s390x", f"linux/{name}"])
+    assert (disk.ok, disk.facts["bytes_to_fetch"]) == (True, sum(map(len, ours.layers)))
+
+
+def test_image_of_another_system(stand: Stand) -> None:
+    """An image for Windows gets the task's sentence."""
+    image = stand.push("windows", image=architecture("amd64", "windows"))
+    step = last(image)
+    with pytest.raises(EcrError) as caught:
+        EcrDockerOperator(task_id="task", image=image).execute({})
+    assert (step.name, step.ok, step.text) == ("architecture", False, str(caught.value))
+
+
+@pytest.fixture(scope="module")
+def small(running_stand: Stand) -> Iterator[Engine]:
+    """Start an engine with a disk of 16 MiB."""
+    with running_stand.second_engine(disk="16m") as engine:
+        yield engine
+
+
+def test_disk_too_small(stand: Stand, small: Engine) -> None:
+    """An image that is larger than what is free gets the task's sentence, with the sizes for the engine's own words."""
+    image = stand.push("large", image=build(program=os.urandom(20 * 2**20)))
+    status, lines, _ = check(image, f"--docker-url={small.url}", by=small.command(*BY_PYTHON))
+    with pytest.raises(EcrError) as caught:
+        EcrDockerOperator(task_id="task", image=image, docker_url=small.url).execute({})
+    whole = re.compile(r"(.+?: not pulled from .+?\)\.) (.*no space left on device.*?)\. (Free disk space .+)")
+    said, told = (whole.fullmatch(text) for text in (lines[-1][2], str(caught.value)))
+    assert said
+    assert told
+    assert (said[1], said[3]) == (told[1], told[3])
+    assert re.fullmatch(r"no space left on device: 2\d\.\d MiB to fetch, \d+\.\d MiB free", said[2])
+    assert lines[-1][:2] == ("✗", "disk")
+    assert status == 1
+
+
+def test_disk_that_may_be_too_small(stand: Stand, small: Engine) -> None:
+    """Where there is room for the layers, but perhaps not for what is in them, it is not known."""
+    image = stand.push("half", image=build(program=os.urandom(6 * 2**20)))
+    status, lines, _ = check(image, f"--docker-url={small.url}", by=small.command(*BY_PYTHON))
+    mark, name, text = lines[-1]
+    assert (status, mark, name) == (0, "·", "disk")
+    assert re.fullmatch(
+        r"6\.\d MiB to fetch; \d+\.\d MiB free; "
+        "not known: whether that is enough, for layers grow when they are unpacked",
+        text,
+    )
+
+
+def test_layers_that_the_engine_has(stand: Stand) -> None:
+    """Layers of images of the same repository on the engine are not fetched; of an image that is there, nothing is."""
+    first, second = build(), build()
+    image = stand.push("shared-layers", "1", image=first)
+    EcrDockerOperator(task_id="task", image=image).execute({})
+    step = last(image)
+    assert (step.ok, step.text) == (True, "nothing to fetch, for the engine has the image")
+    assert first.layers[1] == second.layers[1]
+    step = last(stand.push("shared-layers", "2", image=second))
+    assert (step.ok, step.facts["bytes_to_fetch"]) == (True, len(second.layers[0]))
+
+
+def test_stored_connection(stand: Stand, example_dags: AirflowHome) -> None:
+    """A connection in Airflow's database is found, and its role is the identity."""
+    role = stand.aws.add_role(OTHER_ACCOUNT, "puller", trusted=stand.worker)
+    image = stand.push("theirs", account=OTHER_ACCOUNT)
+    example_dags.add_connection("stored", {"conn_type": "aws", "extra": {"role_arn": role}})
+    status, lines, _ = check(image, "--aws-conn-id", "stored", **example_dags.environment)
+    arn = f"arn:aws:sts::{OTHER_ACCOUNT}:assumed-role/puller/airflow_stored"
+    assert ("✓", "identity", f"{arn}, by AWS connection 'stored'") in lines
+    assert {call.arn for call in stand.aws.token_calls()} == {arn}
+    assert status == 0
+
+
+def test_remote_engine(stand: Stand, tmp_path: Path) -> None:
+    """The second of two engines is used, over TLS; how much room there is on another machine is not known."""
+    client = stand.engine.authority.issue_file("worker")
+    (tmp_path / "ca.pem").write_text(stand.engine.authority.certificate)
+    tls = [f"--tls-ca-cert={tmp_path}/ca.pem", f"--tls-client-cert={client}", f"--tls-client-key={client}"]
+    urls = ["--docker-url=tcp://127.0.0.1:1", f"--docker-url={stand.engine.remote_url}"]
+    status, lines, _ = check(stand.push("remote"), *tls, *urls, "--tls-verify=true", DOCKER_HOST="")
+    assert lines[1][:2] == ("✓", "engine")
+    assert lines[1][2].startswith(f"{stand.engine.remote_url}: version ")
+    assert lines[-1] == (
+        "·",
+        "disk",
+        "1.0 MiB to fetch; not known: what is free, for the engine's disk is not seen from here",
+    )
+    assert status == 0
+
+
+def test_security_token_service_out_of_reach(stand: Stand) -> None:
+    """Without a way to AWS STS, which no pull needs, who is asking is not known, and the rest is well."""
+    status, lines, _ = check(stand.push("no-sts"), AWS_ENDPOINT_URL_STS="http://127.0.0.1:1")
+    assert lines[2] == (
+        "·",
+        "identity",
+        'not known: Could not connect to the endpoint URL: "http://127.0.0.1:1/"',
+    )
+    assert [mark for mark, _, _ in lines] == ["✓", "✓", "·", "✓", "✓", "✓", "✓", "✓"]
+    assert status == 0
+
+
+def test_sizes_that_are_not_told(stand: Stand) -> None:
+    """If AWS's API does not tell the sizes, the task may still succeed."""
+    image = stand.push("untold", account=OTHER_ACCOUNT)
+    stand.registry.policies[OTHER_ACCOUNT, REGION, "untold"].add(ACCOUNT)
+    assert last(image).ok is True
+    answer = stand.aws.operations.pop("BatchGetImage")
+    try:
+        step = last(image)
+    finally:
+        stand.aws.operations["BatchGetImage"] = answer
+    assert (step.name, step.ok, step.facts["bytes_to_fetch"]) == ("disk", None, None)
+    assert "not known: what is to fetch, for AWS says: An error occurred (UnknownOperationException)" in step.text
+
+
+def test_public_image(stand: Stand) -> None:
+    """A public image has no account, its token is of ECR Public, and its size is not told."""
+    image = stand.push("team/checked", account=PUBLIC, region="us-east-1", host="public.ecr.aws")
+    status, lines, _ = check(image)
+    assert lines[0] == ("✓", "image", f"{image}: Amazon ECR Public, partition aws")
+    assert lines[3][:2] == ("✓", "token")
+    assert lines[3][2].startswith("for Amazon ECR Public, until ")
+    assert lines[-1][:2] == ("·", "disk")
+    assert "not known: what is to fetch, for only private registries of Amazon ECR tell" in lines[-1][2]
+    assert status == 0
+
+
+def test_public_image_without_aws(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a token, a public image is asked for anonymously, as a task would."""
+    image = stand.push("team/checked", account=PUBLIC, region="us-east-1", host="public.ecr.aws")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    status, lines, _ = check(image)
+    assert lines[2:5] == [
+        ("·", "identity", "not known: Unable to locate credentials"),
+        (
+            "·",
+            "token",
+            "none, which ECR Public allows at a lower rate: Amazon ECR Public: no authorization token for "
+            f"{NOBODY}. Unable to locate credentials. Give the worker a role, or name a connection with credentials "
+            "in aws_conn_id.",
+        ),
+        ("✓", "registry", "public.ecr.aws answers"),
+    ]
+    assert status == 0
+    assert [request for request in stand.registry.requests if request.login] == []
+
+
+def test_image_of_another_registry(stand: Stand) -> None:
+    """An image that is not on Amazon ECR needs neither an identity nor a token, and none is asked for."""
+    image = stand.push("other", account=PUBLIC, region="us-east-1", host="registry.example.com")
+    status, lines, _ = check(image)
+    unneeded = "not needed: the image is not on Amazon ECR"
+    assert lines[0] == ("✓", "image", f"{image}: not on Amazon ECR, so the pull is DockerOperator's")
+    assert lines[2:5] == [
+        ("·", "identity", unneeded),
+        ("·", "token", unneeded),
+        ("✓", "registry", "registry.example.com answers"),
+    ]
+    assert lines[-2][:2] == ("✓", "architecture")
+    assert status == 0
+    assert stand.aws.calls == []
+    missing = last(f"{image}-missing")
+    assert (missing.name, missing.ok) == ("digest", False)
+    assert "manifest unknown" in missing.text
+
+
+def test_alias(stand: Stand) -> None:
+    """A host that does not tell its registry is that of the two parameters."""
+    image = stand.push("aliased", host="registry.example.com")
+    status, lines, _ = check(image, f"--registry-id={ACCOUNT}", f"--region-name={REGION}")
+    assert [mark for mark, _, _ in lines] == ["✓"] * len(STEPS)
+    assert lines[4] == ("✓", "registry", "registry.example.com accepts the token")
+    assert status == 0
+
+
+def test_plain_terminal(stand: Stand) -> None:
+    """Where ticks cannot be written, there are plain marks."""
+    _, lines, _ = check(f"{stand.push('plain')}-missing", PYTHONIOENCODING="ascii")
+    assert [mark for mark, _, _ in lines] == ["+", "+", "+", "+", "+", "x"]

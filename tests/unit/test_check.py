@@ -1,0 +1,124 @@
+"""The steps of a check, for the engine's rarer answers; the command and the common ones are in the system tests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import pytest
+
+from ecr_docker_operator.check import Step, run
+from tests.stand.hosts import ACCOUNT
+
+if TYPE_CHECKING:
+    from tests.recording_engine import RecordingEngine
+    from tests.stand.aws import Aws
+
+HOST = f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com"
+DIGEST = f"sha256:{'0' * 64}"
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+EXPIRED = "denied: Your authorization token has expired. Reauthenticate and try again."
+
+
+def found(*platforms: tuple[str, str], kind: str = MANIFEST) -> tuple[int, dict[str, Any]]:
+    """Return an engine's answer about an image for *platforms*."""
+    named = [{"os": system, "architecture": architecture} for system, architecture in platforms]
+    return 200, {"Descriptor": {"digest": DIGEST, "mediaType": kind}, "Platforms": named or None}
+
+
+def steps(engine: RecordingEngine, answer: tuple[int, Any], image: str = f"{HOST}/app:1") -> dict[str, Step]:
+    """Return the steps of a check on *engine*, an ``arm64`` one, which answers like this about the image."""
+    engine.answers["/version"] = (200, {"ApiVersion": "1.41", "Version": "27.0.1", "Os": "linux", "Arch": "arm64"})
+    engine.answers[f"/distribution/{quote(image, safe='/:')}/json"] = answer
+    return {step.name: step for step in run(image, docker_url=engine.url)}
+
+
+@pytest.mark.parametrize(
+    ("image", "repository", "in_full"),
+    [
+        (f"{HOST}/app", f"{HOST}/app", f"{HOST}/app:latest"),
+        (f"{HOST}/team/app:1", f"{HOST}/team/app", f"{HOST}/team/app:1"),
+        (f"{HOST}:443/app", f"{HOST}:443/app", f"{HOST}:443/app:latest"),
+        (f"{HOST}/app@{DIGEST}", f"{HOST}/app", f"{HOST}/app@{DIGEST}"),
+        (f"{HOST}/app:1@{DIGEST}", f"{HOST}/app", f"{HOST}/app@{DIGEST}"),
+    ],
+    ids=["name", "tag", "port", "digest", "both"],
+)
+def test_words_of_a_pull(image: str, repository: str, in_full: str, engine: RecordingEngine, aws: Aws) -> None:
+    """What the registry refuses is told in the words that the engine has for it in a pull."""
+    words = {
+        (403, "denied: no"): f"pull access denied for {repository}, repository does not exist or may require 'docker "
+        "login': denied: no. ",
+        (404, "name unknown: no"): f"repository {repository} not found: name unknown: no. ",
+        (404, "manifest unknown: no"): f"manifest for {in_full} not found: manifest unknown: no. ",
+        (429, "toomanyrequests: no"): "). toomanyrequests: no. ",
+    }
+    for (status, message), expected in words.items():
+        *_, last = steps(engine, (status, {"message": message}), image).values()
+        assert (last.name, last.ok) == ("digest" if status == 404 else "registry", False)
+        assert expected in last.text
+    assert len(aws.tokens) == len(words)
+
+
+def test_token_that_expired_on_its_way(engine: RecordingEngine, aws: Aws) -> None:
+    """As in a task, one new token is tried where the registry says that the token has expired."""
+
+    class Once(dict[str, Any]):
+        def get(self, path: str, default: Any = None) -> Any:
+            if path.startswith("/distribution") and len(aws.tokens) == 1:
+                return 403, {"message": EXPIRED}
+            return super().get(path, default)
+
+    engine.answers = Once(engine.answers)
+    assert steps(engine, found(("linux", "arm64")))["registry"].ok is True
+    first, second = (token.password for token in aws.tokens)
+    sent = [asked.login for asked in engine.asked if asked.path.startswith("/distribution")]
+    assert [(login or {})["password"] for login in sent] == [first, second]
+
+
+@pytest.mark.parametrize(
+    ("platforms", "ok"),
+    [
+        ([("linux", "arm64")], True),
+        ([("linux", "arm")], True),
+        ([("linux", "amd64"), ("linux", "arm64"), ("unknown", "unknown")], True),
+        ([("linux", "amd64")], False),
+        ([("windows", "arm64")], False),
+        ([("linux", "x86_64")], None),
+        ([("linux", "")], None),
+        ([], False),
+    ],
+    ids=["same", "older", "list", "other", "system", "other-spelling", "none", "unreadable"],
+)
+def test_architecture(platforms: list[tuple[str, str]], ok: bool | None, engine: RecordingEngine, aws: Aws) -> None:
+    """It fits, or not; where one of the two is spelled in an unknown way, that is not known."""
+    step = steps(engine, found(*platforms))["architecture"]
+    assert step.ok is ok
+    assert aws.tokens
+    assert (step.text == "linux/arm64") is (ok is True)
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/vnd.docker.distribution.manifest.list.v2+json", "application/vnd.oci.image.index.v1+json"]
+)
+def test_list_of_one(kind: str, engine: RecordingEngine, aws: Aws) -> None:
+    """Of a list, the engine pulls nothing that does not fit, be it the only one."""
+    step = steps(engine, found(("linux", "amd64"), kind=kind))["architecture"]
+    assert (step.ok, "no matching manifest for linux/arm64 in the manifest list entries" in step.text) == (False, True)
+    assert aws.tokens
+
+
+def test_answer_without_expiry(engine: RecordingEngine, aws: Aws) -> None:
+    """A token of which it is not said how long it lives is a token."""
+    aws.authorization_data = [{"authorizationToken": "QVdTOnNlY3JldA=="}]
+    step = steps(engine, found(("linux", "arm64")))["token"]
+    assert step == Step("token", ok=True, text=f"for Amazon ECR registry {ACCOUNT} in eu-west-1")
+
+
+def test_engine_that_goes_away(engine: RecordingEngine, aws: Aws) -> None:
+    """What is wrong with the engine itself is told in docker-py's words, as by a task."""
+    engine.answers["/version"] = (500, {"message": "out of order"})
+    *_, last = run(f"{HOST}/app:1", docker_url=engine.url)
+    assert (last.name, last.ok) == ("engine", False)
+    assert "out of order" in last.text
+    assert aws.calls == []

@@ -1,0 +1,136 @@
+"""The command line's arguments, and what Airflow sees of it; what it then does is in the system tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from inspect import signature
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.providers.docker.operators.docker import DockerOperator
+
+from ecr_docker_operator import EcrDockerOperator
+from ecr_docker_operator.cli import ARGUMENTS, get_commands, main
+from ecr_docker_operator.provider_info import get_provider_info
+from tests.stand.hosts import ACCOUNT, REGION
+
+if TYPE_CHECKING:
+    from tests.recording_engine import RecordingEngine
+    from tests.stand.aws import Aws
+
+HOST = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
+IMAGE = f"{HOST}/app:1"
+DIGEST = f"sha256:{'0' * 64}"
+LIGHT = "import sys; import ecr_docker_operator.cli; print({'airflow', 'docker', 'boto3'} & set(sys.modules))"
+
+
+def prepare(engine: RecordingEngine) -> None:
+    """Let *engine* know the image's registry."""
+    engine.answers["/version"] = (200, {"ApiVersion": "1.41", "Version": "27.0.1", "Os": "linux", "Arch": "arm64"})
+    engine.answers[f"/distribution/{IMAGE}/json"] = (
+        200,
+        {
+            "Descriptor": {"digest": DIGEST, "mediaType": "application/vnd.oci.image.manifest.v1+json"},
+            "Platforms": [{"os": "linux", "architecture": "arm", "variant": "v7"}],
+        },
+    )
+
+
+def check(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own, as its output is no longer Python's alone."""
+    command = [sys.executable, "-m", "ecr_docker_operator", "check", *arguments]
+    return subprocess.run(command, env={**os.environ}, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["nonsense"],
+        ["check"],
+        ["check", IMAGE, "another"],
+        ["check", IMAGE, "--nonsense"],
+        ["check", IMAGE, "--tls-verify", "perhaps"],
+        ["check", IMAGE, "--docker-url"],
+    ],
+)
+def test_arguments_that_cannot_be_right(arguments: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    """Arguments that cannot be right end with status 2 and the usage, on standard error."""
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    out, errors = capfd.readouterr()
+    assert ended.value.code == 2
+    assert out == ""
+    assert errors.startswith("usage: python -m ecr_docker_operator")
+
+
+def test_arguments_are_the_operators() -> None:
+    """All arguments but the last two are parameters of the operator, by the same name."""
+    parameters = {**signature(DockerOperator).parameters, **signature(EcrDockerOperator).parameters}
+    names = [flag.removeprefix("--").replace("-", "_") for flag in ARGUMENTS]
+    assert [name for name in names if name not in parameters] == ["json", "verbose"]
+
+
+def test_loading_it_costs_nothing() -> None:
+    """Airflow loads the file whenever its command line is used: it loads none of Airflow, docker-py and boto3."""
+    done = subprocess.run([sys.executable, "-c", LIGHT], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
+def test_airflow_finds_the_commands() -> None:
+    """What the provider info names returns Airflow's own kind of command, with all arguments."""
+    assert get_provider_info()["cli"] == [f"{get_commands.__module__}.{get_commands.__name__}"]
+    [group] = get_commands()
+    [command] = group.subcommands
+    assert (group.name, command.name) == ("ecr-docker", "check")
+    assert [argument.flags for argument in command.args] == [(flag,) for flag in ARGUMENTS]
+
+
+def test_one_document(engine: RecordingEngine, aws: Aws) -> None:
+    """With ``--json``, all of standard output is one document, whatever this version of Airflow writes there."""
+    prepare(engine)
+    done = check(IMAGE, "--docker-url", engine.url, "--json")
+    document: dict[str, Any] = json.loads(done.stdout)
+    steps = {step["name"]: step for step in document["steps"]}
+    assert document["ok"] is True, done.stdout
+    assert done.returncode == 0
+    assert steps["engine"]["text"] == f"{engine.url}: version 27.0.1, linux/arm64"
+    assert steps["digest"]["digest"] == DIGEST
+    assert steps["architecture"]["platforms"] == ["linux/arm"]
+    assert steps["disk"] == {
+        "name": "disk",
+        "ok": None,
+        "text": steps["disk"]["text"],
+        "bytes_to_fetch": None,
+        "bytes_free": None,
+    }
+    [asked] = [asked for asked in engine.asked if asked.path.startswith("/distribution")]
+    assert (asked.login or {})["password"] == aws.tokens[0].password
+    assert aws.tokens[0].password not in done.stdout + done.stderr
+    assert engine.pulls() == []
+
+
+def test_cross(engine: RecordingEngine, aws: Aws) -> None:
+    """The first cross is the last line, and the exit status is 1; Airflow, of any version, writes nothing."""
+    prepare(engine)
+    engine.answers[f"/distribution/{IMAGE}/json"] = (404, {"message": "manifest unknown: Requested image not found"})
+    done = check(IMAGE, "--docker-url", engine.url)
+    *_, line = done.stdout.splitlines()
+    assert line.startswith(f"✗ digest        {IMAGE}: not pulled from Amazon ECR registry {ACCOUNT} in {REGION} for ")
+    assert line.endswith(
+        f"). manifest for {IMAGE} not found: manifest unknown: Requested image not found. Check the tag or digest."
+    )
+    assert [step.split()[1] for step in done.stdout.splitlines()] == [
+        "image",
+        "engine",
+        "identity",
+        "token",
+        "registry",
+        "digest",
+    ]
+    assert done.returncode == 1
+    assert done.stderr == ""
+    assert len(aws.tokens) == 1
