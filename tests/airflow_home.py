@@ -31,9 +31,12 @@ class Run:
 
 
 class AirflowHome:
-    """A new Airflow home in *directory*, whose DAGs are those of the folder *dags*."""
+    """A new Airflow home in *directory*, whose DAGs are those of the folder *dags*.
 
-    def __init__(self, directory: Path, dags: Path) -> None:
+    :param settings: environment variables beside its own.
+    """
+
+    def __init__(self, directory: Path, dags: Path, settings: Mapping[str, str] | None = None) -> None:
         self._database = directory / "airflow.db"
         self._environment = {
             "AIRFLOW_HOME": str(directory),
@@ -43,6 +46,7 @@ class AirflowHome:
             "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
             "NO_COLOR": "1",
             "PYTHONWARNINGS": "ignore",
+            **(settings or {}),
         }
         done = self._airflow("db", "migrate")
         if done.returncode:
@@ -71,6 +75,18 @@ class AirflowHome:
                 for task, index, value in results
             },
         )
+
+    def dags(self) -> dict[str, dict[str, Any]]:
+        """Return all DAGs as Airflow shows them: id -> what the database holds of it."""
+        self.serialize()
+        with closing(sqlite3.connect(self._database)) as database:
+            found = database.execute("SELECT dag_id, data FROM serialized_dag").fetchall()
+        return {dag_id: json.loads(data)["dag"] for dag_id, data in found}
+
+    def import_errors(self) -> dict[str, str]:
+        """Return the files that Airflow could not read in :meth:`serialize`: name -> why."""
+        with closing(sqlite3.connect(self._database)) as database:
+            return dict(database.execute("SELECT filename, stacktrace FROM import_error").fetchall())
 
     def serialize(self) -> str:
         """Serialize all DAGs into the database, and return what the database then holds of them."""
