@@ -31,12 +31,9 @@ class Run:
 
 
 class AirflowHome:
-    """A new Airflow home in *directory*, whose DAGs are those of the folder *dags*.
+    """A new Airflow home in *directory*, whose DAGs are those of the folder *dags*."""
 
-    :param settings: environment variables beside its own.
-    """
-
-    def __init__(self, directory: Path, dags: Path, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(self, directory: Path, dags: Path) -> None:
         self._database = directory / "airflow.db"
         self._environment = {
             "AIRFLOW_HOME": str(directory),
@@ -46,7 +43,6 @@ class AirflowHome:
             "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
             "NO_COLOR": "1",
             "PYTHONWARNINGS": "ignore",
-            **(settings or {}),
         }
         done = self._airflow("db", "migrate")
         if done.returncode:

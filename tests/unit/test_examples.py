@@ -22,12 +22,12 @@ def dag_id(path: Path) -> str:
     return path.parent.name if path.name == "after.py" else path.stem
 
 
-@pytest.fixture(scope="module", params=["glob", "regexp"])
-def copied(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowHome]:
-    """Provide an Airflow with a copy of the folder; Airflow 3 and 2 read ``.airflowignore`` in different ways."""
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowHome]:
+    """Provide an Airflow with a copy of the folder; Airflow 2 and 3 read its ``.airflowignore`` in different ways."""
     directory = tmp_path_factory.mktemp("airflow")
     shutil.copytree(ROOT / "dags", directory / "dags", ignore=shutil.ignore_patterns("__pycache__"))
-    yield AirflowHome(directory, directory / "dags", {"AIRFLOW__CORE__DAG_IGNORE_FILE_SYNTAX": request.param})
+    yield AirflowHome(directory, directory / "dags")
     shutil.rmtree(directory)
 
 

@@ -31,7 +31,7 @@ with DAG("refresh_ecr", schedule_interval=timedelta(hours=6), start_date=datetim
         aws_conn_id="other_account",
     )
 
-with DAG("airflow_ecr_plugin", schedule_interval=None, start_date=datetime(2020, 1, 1)):
+with DAG("airflow_ecr_plugin", schedule_interval=None, start_date=datetime(2020, 1, 1), doc_md=__doc__):
     DockerOperator(
         task_id="ireland",
         image="123456789012.dkr.ecr.eu-west-1.amazonaws.com/etl:1",

@@ -8,7 +8,7 @@ from airflow import DAG
 from airflow.providers.docker.operators.docker import DockerOperator
 from airflow.providers.standard.operators.bash import BashOperator
 
-with DAG("cron_on_every_host", schedule=None):
+with DAG("cron_on_every_host", schedule=None, doc_md=__doc__):
     etl = DockerOperator(
         task_id="etl",
         image="123456789012.dkr.ecr.eu-west-1.amazonaws.com/etl:1",

@@ -8,7 +8,7 @@ gone with its container, and there is no host of one's own to run cron on.
 from airflow import DAG
 from airflow.providers.docker.operators.docker import DockerOperator
 
-with DAG("ecs_executor", schedule=None):
+with DAG("ecs_executor", schedule=None, doc_md=__doc__):
     DockerOperator(
         task_id="container",
         image="123456789012.dkr.ecr.eu-west-1.amazonaws.com/etl:1",

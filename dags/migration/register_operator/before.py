@@ -34,7 +34,7 @@ class EcrCredentialRegisterOperator(BaseOperator):
         subprocess.run(["airflow", "connections", "add", self.conn_id_name, *options], check=True)
 
 
-with DAG("register_operator", schedule=None):
+with DAG("register_operator", schedule=None, doc_md=__doc__):
     register = EcrCredentialRegisterOperator(
         task_id="register",
         conn_id_name="ecr",
