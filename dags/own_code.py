@@ -7,7 +7,7 @@ The client of `EcrDockerHook` is docker-py's `APIClient`. It asks for a token at
 import os
 
 from airflow import DAG
-from airflow.providers.standard.operators.python import PythonOperator
+from airflow.providers.common.compat.standard.operators import PythonOperator
 
 from ecr_docker_operator import EcrDockerHook
 

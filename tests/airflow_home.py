@@ -79,6 +79,18 @@ class AirflowHome:
             msg = f"airflow connections add failed:\n{done.stdout}"
             raise RuntimeError(msg)
 
+    def dags(self) -> dict[str, dict[str, Any]]:
+        """Return all DAGs as Airflow shows them: id -> what the database holds of it."""
+        self.serialize()
+        with closing(sqlite3.connect(self._database)) as database:
+            found = database.execute("SELECT dag_id, data FROM serialized_dag").fetchall()
+        return {dag_id: json.loads(data)["dag"] for dag_id, data in found}
+
+    def import_errors(self) -> dict[str, str]:
+        """Return the files that Airflow could not read in :meth:`serialize`: name -> why."""
+        with closing(sqlite3.connect(self._database)) as database:
+            return dict(database.execute("SELECT filename, stacktrace FROM import_error").fetchall())
+
     def serialize(self) -> str:
         """Serialize all DAGs into the database, and return what the database then holds of them."""
         done = self._airflow("dags", "reserialize")

@@ -1,0 +1,17 @@
+"""
+Run a container on an EC2 instance, as after a move from cron on every host: no crontab, and no task that cleans up.
+
+With `aws_conn_id=None`, the token is asked for as the instance's role.
+"""
+
+from airflow import DAG
+
+from ecr_docker_operator import EcrDockerOperator
+
+with DAG("cron_on_every_host", schedule=None, doc_md=__doc__):
+    EcrDockerOperator(
+        task_id="etl",
+        image="123456789012.dkr.ecr.eu-west-1.amazonaws.com/etl:1",
+        aws_conn_id=None,
+        auto_remove="success",
+    )

@@ -1,0 +1,102 @@
+"""The recipes for a move to this package: what they show is what their DAG files are."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "dags" / "migration"
+TEXT = (FOLDER / "README.md").read_text()
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One section: a DAG before the move and after it, and how they differ."""
+
+    title: str
+    before: Path
+    after: Path
+    diff: list[str]
+    text: str
+
+    @classmethod
+    def read(cls, section: str) -> Recipe:
+        """Return the recipe in a section of the text."""
+        title, _, text = section.partition("\n")
+        [before] = re.findall(r"\[before\]\(([^)]+)\)", text)
+        [after] = re.findall(r"\[after\]\(([^)]+)\)", text)
+        [diff] = re.findall(r"^```diff\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+        return cls(title, FOLDER / before, (FOLDER / after).resolve(), diff.splitlines(), text)
+
+    def side(self, sign: str) -> str:
+        """Return the lines that the diff has on one side, "-" or "+", as a regular expression of the whole file."""
+        lines = [line[1:] for line in self.diff if line[0] in (" ", sign)]
+        return "".join(r"(?:.*\n)+?" if line == "…" else re.escape(f"{line}\n") for line in lines)
+
+
+RECIPES = [Recipe.read(section) for section in TEXT.split("\n## ")[1:]]
+each = pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.before.parent.name)
+
+
+def code(path: Path) -> str:
+    """Return a file without its docstring, once it is compiled."""
+    source = path.read_text()
+    compile(source, path, "exec", dont_inherit=True)
+    end = ast.parse(source).body[0].end_lineno
+    return "".join(source.splitlines(keepends=True)[end:]).lstrip("\n")
+
+
+def calls(path: Path) -> list[str]:
+    """Return the names of the operators that a file puts into its DAGs."""
+    found = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    names = [func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "") for func in found]
+    return [name for name in names if name.endswith("Operator")]
+
+
+@each
+def test_diff(recipe: Recipe) -> None:
+    """Both files compile, and the diff leads from all lines of the one to all lines of the other."""
+    assert re.fullmatch(recipe.side("-"), code(recipe.before))
+    assert re.fullmatch(recipe.side("+"), code(recipe.after))
+
+
+@each
+def test_what_comes_after(recipe: Recipe) -> None:
+    """After the move there are only our operators, no login is stored, and the recipe says what to delete."""
+    assert set(calls(recipe.after)) == {"EcrDockerOperator"}
+    assert "EcrDockerOperator" not in calls(recipe.before)
+    assert "docker_conn_id" not in code(recipe.after)
+    assert "\n**Delete** " in recipe.text
+
+
+def anchors(path: Path) -> set[str]:
+    """Return what can stand behind "#" in a link to a file, as GitHub names its headings."""
+    titles = re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_every_folder_is_a_recipe() -> None:
+    """No file of the folder is left out of the text."""
+    named = {path for recipe in RECIPES for path in (recipe.before, recipe.after) if FOLDER in path.parents}
+    assert sorted(named) == sorted(FOLDER.rglob("*.py"))
+    assert len(RECIPES) == 5
+
+
+@pytest.mark.parametrize("path", [FOLDER / "README.md", ROOT / "README.md"], ids=["recipes", "README"])
+def test_links(path: Path) -> None:
+    """What the text links to is there, and so is the heading."""
+    links = [link.partition("#") for link in re.findall(r"\]\((?!http)([^)]+)\)", path.read_text())]
+    assert [link for link, _, _ in links if not (path.parent / link).exists()] == []
+    headings = [(path.parent / link if link else path, anchor) for link, _, anchor in links if anchor]
+    assert [(file, anchor) for file, anchor in headings if anchor not in anchors(file)] == []
+
+
+def test_readme_leads_to_each() -> None:
+    """The README has a link to each recipe."""
+    links = set(re.findall(r"\]\(dags/migration/README.md#([^)]+)\)", (ROOT / "README.md").read_text()))
+    assert links == anchors(FOLDER / "README.md") - {"moving-to-ecrdockeroperator"}
