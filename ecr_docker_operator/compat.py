@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowNotFoundException
+from airflow.providers.common.compat.sdk import AirflowException, AirflowNotFoundException, BaseOperatorLink, XCom
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,4 +30,4 @@ def _find_mask_secret() -> Callable[[str], None]:
 
 mask_secret = _find_mask_secret()
 
-__all__ = ["AirflowException", "AirflowNotFoundException", "mask_secret"]
+__all__ = ["AirflowException", "AirflowNotFoundException", "BaseOperatorLink", "XCom", "mask_secret"]

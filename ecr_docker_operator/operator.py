@@ -12,9 +12,12 @@ from ecr_docker_operator.credentials import AwsIdentity
 from ecr_docker_operator.errors import EcrInputError
 from ecr_docker_operator.hook import EcrDockerHook
 from ecr_docker_operator.image import check, check_name, locate
+from ecr_docker_operator.link import EcrImageLink
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from airflow.providers.common.compat.sdk import Context
 
 
 class EcrDockerOperator(DockerOperator):
@@ -56,6 +59,13 @@ class EcrDockerOperator(DockerOperator):
         "registry_id",
         "verify",
     )
+    template_fields_renderers = {  # noqa: RUF012 - as DockerOperator has it
+        **DockerOperator.template_fields_renderers,
+        "command": "bash",
+        "environment": "json",
+        "mounts": "json",
+    }
+    operator_extra_links = (EcrImageLink(),)
 
     def __init__(
         self,
@@ -96,6 +106,11 @@ class EcrDockerOperator(DockerOperator):
         except TLSParameterError as error:
             raise EcrInputError.tls_files(error.args[0]) from error
         return EcrDockerHook.adopt(hook, identity, registry, engine_urls=self.docker_url)
+
+    def pre_execute(self, context: Context) -> None:
+        """Run what is to run before the task, and store the link to its image."""
+        super().pre_execute(context)
+        EcrImageLink().store(self, context)
 
     def on_kill(self) -> None:
         """Stop the container, or see to it that none is started any more."""
