@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -45,14 +46,18 @@ LINKS = {
     "publish": f"https://{OTHER_REGION}.{CONSOLE}/{OTHER_ACCOUNT}/reports/publish",
     "total": f"https://{REGION}.{CONSOLE}/{ACCOUNT}/python",
 }
+IMAGES = {
+    "extract": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/team/etl:2026-11-21",
+    "publish": f"{OTHER_ACCOUNT}.dkr.ecr.{OTHER_REGION}.amazonaws.com/reports/publish:stable",
+}
 FIELDS = {
     "extract": [
-        f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/team/etl:2026-11-21",
+        IMAGES["extract"],
         "sh -c ' echo day 2026-11-21 '",
         '{ "DAY": "2026-11-21", "TARGET": "s3://reports" }',
     ],
-    "publish": ["reports/publish:1", OTHER_ACCOUNT, OTHER_REGION],
-    "total": [f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/python:1"],
+    "publish": ["reports/publish:stable", OTHER_ACCOUNT, "us-west-"],
+    "total": [f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/python:", "op_args"],
 }
 # A process that opens a browser, and says so, and is then killed.
 OPENS = """
@@ -78,7 +83,7 @@ def pages(
     stand.registry.reset()
     stand.engine.reset()
     stand.push("team/etl", "2026-11-21")
-    stand.push("reports/publish", account=OTHER_ACCOUNT, region=OTHER_REGION)
+    stand.push("reports/publish", "stable", account=OTHER_ACCOUNT, region=OTHER_REGION)
     stand.push("python", image=build_python())
     password = secrets.token_hex()
     with (
@@ -94,6 +99,7 @@ def pages(
         run_id = airflow.trigger(DAG)
         run = airflow.wait(DAG, run_id, SECONDS)
         assert run.states == STATES, airflow.task_logs()
+        assert "before extract" in airflow.task_logs()
         pages = (OldPages if version.startswith("2.") else Pages)(browser, airflow.url, DAG, run_id)
         pages.log_in(USER, password)
         yield pages
@@ -131,37 +137,49 @@ def test_fields(task_id: str, pages: Pages) -> None:
 
 def squeezed(text: str) -> str:
     """Return *text* without white space, which colours bring in, and without the numbers of lines."""
-    return "".join("".join(line.split()) for line in text.splitlines() if not line.strip().isdigit())
+    return "".join(re.sub(r"(?m)^[0-9]$", "", text).split())
+
+
+def unfold(pages: Pages, task_id: str, image: str) -> None:
+    """Go to a task's log, and unfold the group with the pull."""
+    pages.log(task_id)
+    pages.browser.find("span", f"▶ Pulling docker image {image}").click()
 
 
 def test_log_and_its_groups(pages: Pages) -> None:
     """The log has the pull in a group that unfolds, and the container's output below."""
-    pages.log("extract")
-    group = pages.browser.find("span", f"▶ Pulling docker image {ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/team/etl:")
-    pages.browser.wait(lambda: "day 2026-11-21" in pages.browser.text(), "the container's output")
     inside = "asking for an authorization token"
+    pages.log("extract")
+    pages.browser.wait(lambda: "day 2026-11-21" in pages.browser.text(), "the container's output")
     assert inside not in pages.browser.text()
-    group.click()
+    unfold(pages, "extract", IMAGES["extract"])
     pages.browser.wait(lambda: inside in pages.browser.text(), "the group's inside")
 
 
+def test_reason_of_a_failure(pages: Pages) -> None:
+    """The log of a task that has failed says why."""
+    unfold(pages, "publish", IMAGES["publish"])
+    sentence = f"account {OTHER_ACCOUNT} has to allow ecr:BatchGetImage"
+    pages.browser.wait(lambda: sentence in pages.browser.text(), sentence)
+
+
 def test_picture(pages: Pages, request: pytest.FixtureRequest) -> None:
-    """The README's picture, here taken anew: of Airflow 2 the link of a task that has failed, of Airflow 3 its log."""
+    """The README's picture, taken anew: of Airflow 2 a link, of Airflow 3 a log."""
     if isinstance(pages, OldPages):
         name = "airflow-2.png"
         pages.details("publish")
         shown = pages.browser.find("a", LINK)
     else:
         name = "airflow-3.png"
-        pages.log("publish")
-        pages.browser.find("span", "▶ Pulling docker image").click()
-        shown = pages.browser.find("div", "account 210987654321 has to allow ecr:BatchGetImage")
+        unfold(pages, "extract", IMAGES["extract"])
+        shown = pages.browser.find("span", "▼ Pulling docker image")
     picture = pages.browser.picture()
     assert size(picture) == SIZE
     assert 0 < shown.rect["y"] < SIZE[1]
     # A blank page takes a tenth of that.
     assert len(picture) > 40_000
     if request.config.getoption("--renew-pictures"):
+        PICTURES.mkdir(exist_ok=True)
         (PICTURES / name).write_bytes(picture)
 
 
