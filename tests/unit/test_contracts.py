@@ -250,9 +250,7 @@ def test_airflow_asks_for_a_link_or_reads_it() -> None:
         assert {"key", "ti_key"} <= set(inspect.signature(XCom.get_value).parameters), "XCom.get_value has changed."
         return
     ends = inspect.getsource(import_module("airflow.sdk.execution_time.task_runner").finalize)
-    assert "oe.get_link(operator=task, ti_key=ti), oe.xcom_key" in ends, (
-        "Airflow asks for a task's link in another way."
-    )
+    assert "oe.get_link(operator=task, ti_key=ti), oe.xcom_key" in ends, "Airflow asks for a link in another way."
 
 
 def test_serialized_operator_has_no_hook() -> None:

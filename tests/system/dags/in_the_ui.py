@@ -1,5 +1,7 @@
 """What the browser looks at: a task that succeeds, one that fails, a function, and an image from elsewhere."""
 
+from typing import Any
+
 from airflow import DAG
 
 from ecr_docker_operator import EcrDockerOperator, ecr_docker_task
@@ -7,7 +9,7 @@ from ecr_docker_operator import EcrDockerOperator, ecr_docker_task
 HOST = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 
 
-def before(context):
+def before(context: dict[str, Any]) -> None:
     """Say that this has run."""
     print("before", context["task"].task_id)  # noqa: T201
 
