@@ -31,6 +31,10 @@ class Pages:
         self.browser.find(self.log_in_button).click()
         self.browser.wait(lambda: "/login" not in self.browser.url, "somebody who has logged in")
 
+    def task(self, task_id: str) -> None:
+        """Go to what is known of a task, whatever the run."""
+        self.browser.open(f"{self._url}/dags/{self._dag_id}/tasks/{task_id}")
+
     def details(self, task_id: str) -> None:
         """Go to what is known of a task, links included."""
         self._open(task_id, "details")
@@ -56,6 +60,10 @@ class OldPages(Pages):
     links_path = "/extra_links"
     log_in_button = "input[type=submit]"
 
+    def task(self, task_id: str) -> None:
+        """Go to what is known of a task, whatever the run."""
+        self._go({"task_id": task_id})
+
     def details(self, task_id: str) -> None:
         """Go to what is known of a task, links included."""
         self._open(task_id, "details")
@@ -71,5 +79,7 @@ class OldPages(Pages):
             self.browser.find("a", link).click()
 
     def _open(self, task_id: str, page: str) -> None:
-        query = urlencode({"dag_run_id": self._run_id, "task_id": task_id, "tab": page})
-        self.browser.open(f"{self._url}/dags/{self._dag_id}/grid?{query}")
+        self._go({"dag_run_id": self._run_id, "task_id": task_id, "tab": page})
+
+    def _go(self, query: dict[str, str]) -> None:
+        self.browser.open(f"{self._url}/dags/{self._dag_id}/grid?{urlencode(query)}")

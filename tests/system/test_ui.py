@@ -31,7 +31,7 @@ pytestmark = pytest.mark.stand
 
 SECONDS = 400
 PICTURES = ROOT / "dags" / "images"
-SIZE = (1280, 800)
+SIZE = (1280, 720)
 DAG = "daily_report"
 STATES = {
     ("extract", -1): "success",
@@ -123,8 +123,9 @@ def test_no_link(pages: Pages) -> None:
 @pytest.mark.parametrize(("task_id", "operator"), [("publish", "EcrDockerOperator"), ("total", "@task.ecr_docker")])
 def test_operator(task_id: str, operator: str, pages: Pages) -> None:
     """A task says what it is an operator of."""
-    pages.details(task_id)
-    assert pages.browser.find("tr", f"Operator {operator}")
+    pages.task(task_id)
+    words = squeezed(f"Operator {operator}")
+    pages.browser.wait(lambda: words in squeezed(pages.browser.text()), words)
 
 
 @pytest.mark.parametrize("task_id", FIELDS)
