@@ -6,7 +6,7 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowNotFoundException
+from airflow.providers.common.compat.sdk import AirflowException, AirflowNotFoundException, BaseOperatorLink, XCom
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,4 +40,11 @@ def use_database() -> None:
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
 
 
-__all__ = ["AirflowException", "AirflowNotFoundException", "mask_secret", "use_database"]
+__all__ = [
+    "AirflowException",
+    "AirflowNotFoundException",
+    "BaseOperatorLink",
+    "XCom",
+    "mask_secret",
+    "use_database",
+]

@@ -23,6 +23,11 @@ class _EcrDockerDecoratedOperator(_DockerDecoratedOperator, EcrDockerOperator):
         dict.fromkeys((*EcrDockerOperator.template_fields, *_DockerDecoratedOperator.template_fields))
     )
 
+    template_fields_renderers = {  # noqa: RUF012 - as _DockerDecoratedOperator has it
+        **EcrDockerOperator.template_fields_renderers,
+        **_DockerDecoratedOperator.template_fields_renderers,
+    }
+
     def get_python_source(self) -> str:
         """Return the source of the function, without the decorator that made it a task."""
         # Airflow takes away what is called like custom_operator_name; ours has a second name.

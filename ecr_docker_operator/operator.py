@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +12,14 @@ from ecr_docker_operator.credentials import AwsIdentity
 from ecr_docker_operator.errors import EcrInputError
 from ecr_docker_operator.hook import EcrDockerHook
 from ecr_docker_operator.image import check, check_name, locate
+from ecr_docker_operator.link import EcrImageLink
 from ecr_docker_operator.retention import check_retention, remove_old_images
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
+
+    from airflow.providers.common.compat.sdk import Context
 
 
 class EcrDockerOperator(DockerOperator):
@@ -62,6 +64,13 @@ class EcrDockerOperator(DockerOperator):
         "registry_id",
         "verify",
     )
+    template_fields_renderers = {  # noqa: RUF012 - as DockerOperator has it
+        **DockerOperator.template_fields_renderers,
+        "command": "bash",
+        "environment": "json",
+        "mounts": "json",
+    }
+    operator_extra_links = (EcrImageLink(),)
 
     def __init__(
         self,
@@ -108,19 +117,17 @@ class EcrDockerOperator(DockerOperator):
         hook.notes_pulls = self.image_retention is not None
         return hook
 
-    def post_execute(self, context: Any, result: Any = None) -> None:
+    def pre_execute(self, context: Context) -> None:
+        """Give the image its full name, before DockerOperator logs it, and store the link to it."""
+        super().pre_execute(context)
+        # Reaches for the hook; what goes wrong there is said by execute, and here it would be folded up in the log.
+        EcrImageLink().store(self, context)
+
+    def post_execute(self, context: Context, result: Any = None) -> None:
         """Remove old images from the engine, if ``image_retention`` says so; what fails there fails no task."""
         super().post_execute(context, result)
         if self.image_retention and self.hook.registry:
             remove_old_images(self.cli, self.image, self.image_retention)
-
-    def pre_execute(self, context: Any) -> None:
-        """Give the image its full name before DockerOperator logs it, which with ``force_pull`` it does first."""
-        super().pre_execute(context)
-        if self.registry_id:
-            # What is wrong is said by execute: Airflow 3 has this in a group of its log that is folded up.
-            with suppress(Exception):
-                _ = self.hook
 
     def on_kill(self) -> None:
         """Stop the container, or see to it that none is started any more."""

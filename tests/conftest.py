@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import platform
+import sys
 from contextlib import ExitStack
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.isolation import isolated
@@ -14,6 +16,8 @@ _ISOLATION.enter_context(isolated())
 
 import pytest
 
+from tests.cells.environment import Environment
+from tests.cells.versions import CELLS
 from tests.recording_engine import RecordingEngine
 from tests.stand import Stand
 from tests.stand.aws import Aws
@@ -23,6 +27,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _SHOWN = ("apache-airflow", "apache-airflow-providers-docker", "apache-airflow-providers-amazon", "docker", "boto3")
+AIRFLOW_2 = "2.11.2"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add our option."""
+    parser.addoption("--renew-pictures", action="store_true", help="keep the pictures of Airflow that tests take")
 
 
 def pytest_report_header() -> str:
@@ -81,3 +91,12 @@ def prepare(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> Stand:
     for name, value in stand.environment.items():
         monkeypatch.setenv(name, value)
     return stand
+
+
+@pytest.fixture(scope="session", params=["newest", AIRFLOW_2])
+def installed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """Provide version of Airflow and Python of this environment, then of one with Airflow 2 and this package."""
+    if request.param == AIRFLOW_2:
+        [cell] = [cell for cell in CELLS if cell.airflow == AIRFLOW_2]
+        return AIRFLOW_2, Environment(cell, tmp_path_factory.mktemp("airflow-2")).python
+    return version("apache-airflow"), Path(sys.executable)

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 START_SECONDS = 240
 COMMAND_SECONDS = 240
 
+USER = "admin"
+"""Who may do everything."""
+
 # No process of the deployment gets an AWS identity, an engine or a configuration that it was not given.
 _FOREIGN = ("AIRFLOW", "AWS_", "DOCKER_", "ECR_")
 
@@ -42,6 +45,7 @@ class Deployment:
     :param executor: name of its executor. Workers, if it needs them, are started with :meth:`start`.
     :param environment: environment variables of its processes, beside this one's.
     :param python: the Python whose Airflow it is, 2.11 or 3.
+    :param password: with which :data:`USER` has to log in; default: of Airflow 3, everyone may do everything.
     """
 
     def __init__(
@@ -50,7 +54,9 @@ class Deployment:
         dags: Path,
         executor: str = "LocalExecutor",
         environment: Mapping[str, str] | None = None,
+        *,
         python: str = sys.executable,
+        password: str | None = None,
     ) -> None:
         self.directory = directory
         self.logs = directory / "logs"
@@ -58,6 +64,7 @@ class Deployment:
         self.processes: dict[str, Family] = {}
         """Name -> process; its output is in ``NAME.log``."""
         self._python = python
+        self._password = password
         self._settings = {
             "AIRFLOW_HOME": str(directory),
             "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
@@ -79,6 +86,8 @@ class Deployment:
             self._settings = {**settings(self.url, self.database.url, self.logs), **self._settings}
             self.command("db", "migrate")
             old = self._is_airflow_2()
+            if self._password:
+                self._add_user(self._password)
             self.start("scheduler", "scheduler", "--skip-serve-logs")
             if not old:
                 self.start("dag-processor", "dag-processor")
@@ -139,7 +148,7 @@ class Deployment:
         query = "SELECT 1 FROM serialized_dag WHERE dag_id = %s"
         self.wait_until(lambda: bool(self.database.query(query, dag_id)), START_SECONDS, f"the DAG {dag_id}")
         run_id = f"test-{secrets.token_hex(8)}"
-        if self._is_airflow_2():
+        if self._is_airflow_2() or self._password:
             self.command("dags", "trigger", dag_id, "--run-id", run_id, "--conf", json.dumps(conf or {}))
         else:
             trigger(self.url, dag_id, run_id, conf or {})
@@ -184,6 +193,19 @@ class Deployment:
         """Return all task logs, one after the other."""
         logs = sorted(self.logs.rglob("attempt=*.log"))
         return "\n".join(f"=== {log.relative_to(self.logs)}\n{log.read_text(errors='replace')}" for log in logs)
+
+    def _add_user(self, password: str) -> None:
+        if self._is_airflow_2():
+            name = ["--firstname", "A", "--lastname", "B", "--email", "admin@example.com"]
+            self.command("users", "create", "--username", USER, "--password", password, "--role", "Admin", *name)
+            return
+        passwords = self.directory / "passwords.json"
+        passwords.write_text(json.dumps({USER: password}))
+        self._settings |= {
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
+        }
 
     def _is_airflow_2(self) -> bool:
         script = "from importlib.metadata import version; print(version('apache-airflow'))"

@@ -29,6 +29,11 @@ SERVERS = {
     "redis-server": "redis-server",
 }
 
+BROWSER = {
+    "chromium": "chromium",
+    "chromedriver": "chromium-driver",
+}
+
 _POSTGRESQL = Path("/usr/lib/postgresql")  # a folder per version, none of them on the path
 
 # While packages are installed: no service is to start on this machine (invoke-rc.d(8)), where the tests run
@@ -42,11 +47,11 @@ class StandUnavailableError(RuntimeError):
 
 
 def find_program(name: str) -> str:
-    """Return the path of a program of the stand's or the servers'."""
+    """Return the path of a program that can be installed here."""
     places = [os.environ.get("PATH", ""), "/usr/sbin", "/sbin", *map(str, _POSTGRESQL.glob("*/bin"))]
     path = shutil.which(name, path=":".join(places))
     if path is None:
-        package = {**PARTS, **SERVERS}[name]
+        package = {**PARTS, **SERVERS, **BROWSER}[name]
         msg = f"The stand needs the program {name!r}: install the package {package!r}."
         raise StandUnavailableError(msg)
     return path

@@ -8,11 +8,13 @@ from __future__ import annotations
 import inspect
 from contextlib import suppress
 from functools import cached_property
+from importlib import import_module
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
-from airflow.providers.common.compat.sdk import DAG, AirflowException, Connection
+from airflow.providers.common.compat.sdk import DAG, AirflowException, Connection, XCom
 from airflow.providers.docker.decorators.docker import _DockerDecoratedOperator, docker_task
 from airflow.providers.docker.hooks.docker import DockerHook
 from airflow.providers.docker.operators.docker import DockerOperator
@@ -258,6 +260,29 @@ def test_decorator_builds_upon_a_class_of_its_own() -> None:
     assert type(made.operator) is _DockerDecoratedOperator, "docker_task makes another operator than we build upon."
     with pytest.raises(Reached):
         Operator(task_id="operator", python_callable=function, image=IMAGE).execute({})
+
+
+# Airflow
+
+
+def test_airflow_asks_for_a_link_or_reads_it() -> None:
+    """Airflow 3 asks a task's own operator for its link, and stores it by its key; Airflow 2 can read such an XCom."""
+    if version("apache-airflow").startswith("2."):
+        assert {"key", "ti_key"} <= set(inspect.signature(XCom.get_value).parameters), "XCom.get_value has changed."
+        return
+    ends = inspect.getsource(import_module("airflow.sdk.execution_time.task_runner").finalize)
+    assert "oe.get_link(operator=task, ti_key=ti), oe.xcom_key" in ends, "Airflow asks for a link in another way."
+
+
+def test_serialized_operator_has_no_hook() -> None:
+    """What a webserver or an API server has of an operator is of another class, without a hook."""
+    with DAG("dag", schedule=None) as dag:
+        DockerOperator(task_id="task", image=IMAGE)
+    objects = import_module("airflow.serialization.serialized_objects")
+    serialization = getattr(objects, "DagSerialization", objects.SerializedDAG)
+    task = serialization.from_dict(serialization.to_dict(dag)).get_task("task")
+    assert not hasattr(type(task), "hook"), "A serialized operator has a hook: it is taken for a task's own."
+    assert hasattr(DockerOperator, "hook"), "DockerOperator has no hook any more: it is taken for a serialized one."
 
 
 # docker-py

@@ -1,0 +1,85 @@
+"""The pages of Airflow's user interface about the tasks of one DAG run, as somebody sees them who has logged in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+if TYPE_CHECKING:
+    from tests.browser import Browser
+
+
+class Pages:
+    """Pages of Airflow 3.
+
+    :param url: of the API server.
+    """
+
+    links_path = "/links"
+    """Where a page asks for a task's links."""
+    log_in_button = "button[type=submit]"
+
+    def __init__(self, browser: Browser, url: str, dag_id: str, run_id: str) -> None:
+        self.browser = browser
+        self._url, self._dag_id, self._run_id = url, dag_id, run_id
+
+    def log_in(self, user: str, password: str) -> None:
+        """Fill in the form that whoever comes first gets to see."""
+        self.browser.open(self._url)
+        self.browser.find("input[name=username]").send_keys(user)
+        self.browser.find("input[name=password]").send_keys(password)
+        self.browser.find(self.log_in_button).click()
+        self.browser.wait(lambda: "/login" not in self.browser.url, "somebody who has logged in")
+
+    def task(self, task_id: str) -> None:
+        """Go to what is known of a task, whatever the run."""
+        self.browser.open(f"{self._url}/dags/{self._dag_id}/tasks/{task_id}")
+
+    def details(self, task_id: str) -> None:
+        """Go to what is known of a task, links included."""
+        self._open(task_id, "details")
+
+    def log(self, task_id: str) -> None:
+        """Go to a task's log."""
+        self._open(task_id, "")
+
+    def fields(self, task_id: str) -> None:
+        """Go to a task's rendered templates."""
+        self._open(task_id, "rendered_templates")
+
+    def _open(self, task_id: str, page: str) -> None:
+        self.browser.open(f"{self._url}/dags/{self._dag_id}/runs/{self._run_id}/tasks/{task_id}/{page}")
+
+
+class OldPages(Pages):
+    """Pages of Airflow 2.
+
+    :param url: of the webserver.
+    """
+
+    links_path = "/extra_links"
+    log_in_button = "input[type=submit]"
+
+    def task(self, task_id: str) -> None:
+        """Go to what is known of a task, whatever the run."""
+        self._go({"task_id": task_id})
+
+    def details(self, task_id: str) -> None:
+        """Go to what is known of a task, links included."""
+        self._open(task_id, "details")
+
+    def log(self, task_id: str) -> None:
+        """Go to a task's log."""
+        self._open(task_id, "logs")
+
+    def fields(self, task_id: str) -> None:
+        """Go to a task's rendered templates, through two links."""
+        self.details(task_id)
+        for link in ("More Details", "Rendered Template"):
+            self.browser.find("a", link).click()
+
+    def _open(self, task_id: str, page: str) -> None:
+        self._go({"dag_run_id": self._run_id, "task_id": task_id, "tab": page})
+
+    def _go(self, query: dict[str, str]) -> None:
+        self.browser.open(f"{self._url}/dags/{self._dag_id}/grid?{urlencode(query)}")

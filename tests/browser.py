@@ -1,0 +1,154 @@
+"""A real browser without a screen: Debian's Chromium, driven through its chromedriver."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException, TimeoutException
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.wait import WebDriverWait
+
+from tests.deployment.api import answers
+from tests.deployment.settings import free_port
+from tests.stand.install import BROWSER, find_program, install_parts
+from tests.stand.process import Family
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from types import TracebackType
+
+    from selenium.webdriver.remote.webelement import WebElement
+
+T = TypeVar("T")
+
+# Limits of waiting, for a machine with other things to do.
+START_SECONDS = 120
+PAGE_SECONDS = 120
+
+_OPTIONS = (
+    "--headless=new",
+    # The tests run as root, and perhaps in a container, whose /dev/shm is small.
+    "--no-sandbox",
+    "--disable-dev-shm-usage",
+    # It reaches nothing but this machine.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    "--disable-background-networking",
+    "--hide-scrollbars",
+    "--lang=en-US",
+)
+# Airflow 2 puts much of a page into a shadow root, where selectors of the document do not reach.
+_HOSTS = "return [...document.querySelectorAll('*')].filter(element => element.shadowRoot)"
+
+
+class Browser:
+    """A browser with one window that remembers nothing; open and close it with ``with Browser(…) as browser``.
+
+    Its processes end with the ``with`` block, even if this process is killed.
+
+    :param directory: for its profile and its output; made if it is missing.
+    :param size: width and height of what it shows of a page, in pixels.
+    """
+
+    def __init__(self, directory: Path, size: tuple[int, int] = (1280, 800)) -> None:
+        self._directory = directory
+        self._size = size
+        self._parts = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Install what is missing, then start it."""
+        install_parts(BROWSER)
+        self._directory.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as parts:
+            port = free_port()
+            with (self._directory / "log").open("wb") as log:
+                process = Family(
+                    [find_program("chromedriver"), f"--port={port}"],
+                    # Where it puts what would be the home's, and its profile.
+                    env={**os.environ, **dict.fromkeys(("HOME", "TMPDIR"), str(self._directory))},
+                    cwd=self._directory,
+                    stdout=log,
+                    stderr=log,
+                )
+            parts.callback(process.stop)
+            url = f"http://127.0.0.1:{port}"
+            self._wait_for(process, url)
+            self._driver = webdriver.Remote(url, options=self._options())
+            parts.callback(self._driver.quit)
+            self._parts = parts.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self._parts.close()
+
+    @property
+    def url(self) -> str:
+        """URL of the page."""
+        return self._driver.current_url
+
+    def open(self, url: str) -> None:
+        """Go to a page."""
+        self._driver.get(url)
+
+    def text(self) -> str:
+        """Return the text that can be read on the page now."""
+        return self._driver.find_element(By.TAG_NAME, "body").text
+
+    def all(self, css: str, text: str = "") -> list[WebElement]:
+        """Return the elements that can be seen on the page now, by their selector and a piece of their text."""
+        roots: list[Any] = [self._driver, *(host.shadow_root for host in self._run(_HOSTS))]
+        found = [element for root in roots for element in root.find_elements(By.CSS_SELECTOR, css)]
+        return [element for element in found if text in element.text and element.is_displayed()]
+
+    def find(self, css: str, text: str = "") -> WebElement:
+        """Return the first of those elements, as soon as there is one."""
+        return self.wait(lambda: self.all(css, text), f"{css} {text}")[0]
+
+    def wait(self, condition: Callable[[], T], what: str) -> T:
+        """Return what *condition* does, as soon as that is true or not empty.
+
+        :raises TimeoutException: if it takes too long; the message shows what can be read instead.
+        """
+        ignored = [StaleElementReferenceException]
+        try:
+            return WebDriverWait(self._driver, PAGE_SECONDS, ignored_exceptions=ignored).until(lambda _: condition())
+        except TimeoutException as error:
+            error.add_note(f"Still waiting for {what} at {self.url}:\n{self.text()}")
+            raise
+
+    def has_loaded(self, path: str) -> bool:
+        """Return whether the page has asked its server for something whose URL has *path*, and has the answer."""
+        return path in str(self._run("return performance.getEntriesByType('resource').map(entry => entry.name)"))
+
+    def picture(self) -> bytes:
+        """Return what it shows of the page, as PNG."""
+        return self._driver.get_screenshot_as_png()
+
+    def _run(self, script: str) -> Any:
+        return self._driver.execute_script(script)
+
+    def _options(self) -> webdriver.ChromeOptions:
+        options = webdriver.ChromeOptions()
+        options.binary_location = find_program("chromium")
+        for option in _OPTIONS:
+            options.add_argument(option)
+        width, height = self._size
+        metrics = {"width": width, "height": height, "pixelRatio": 1.0, "mobile": False, "touch": False}
+        options.add_experimental_option("mobileEmulation", {"deviceMetrics": metrics})
+        return options
+
+    def _wait_for(self, process: Family, url: str) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while not answers(f"{url}/status"):
+            if process.poll() is not None or time.monotonic() > deadline:
+                log = (self._directory / "log").read_text(errors="replace")
+                msg = f"chromedriver did not start:\n{log[-2000:]}"
+                raise RuntimeError(msg)
+            time.sleep(0.1)

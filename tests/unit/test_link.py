@@ -1,0 +1,171 @@
+"""The link that Airflow shows at a task: when it is stored, what it is, and that Airflow knows it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.providers.common.compat.sdk import DAG
+from docker.errors import APIError
+
+from ecr_docker_operator import EcrDockerOperator, EcrDockerSwarmOperator, EcrInputError, EcrPullError, ecr_docker_task
+from ecr_docker_operator.link import EcrImageLink
+from ecr_docker_operator.provider_info import get_provider_info
+from tests.stand.hosts import ACCOUNT, OTHER_ACCOUNT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.recording_engine import RecordingEngine
+    from tests.stand.aws import Aws
+
+IMAGE = f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/team/app:1"
+PAGE = f"https://eu-west-1.console.aws.amazon.com/ecr/repositories/private/{ACCOUNT}/team/app"
+KEY = "_link_EcrImageLink"
+
+
+class TaskInstance:
+    """Airflow's, as far as a link needs it; with *error*, it stores nothing."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.stored: dict[str, Any] = {}
+        self._error = error
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        """Store an XCom."""
+        if self._error:
+            raise self._error
+        self.stored[key] = value
+
+
+def operator(**parameters: Any) -> EcrDockerOperator:
+    """Return an operator."""
+    with DAG("dag", schedule=None):
+        return EcrDockerOperator(**{"task_id": "task", "image": IMAGE, "mount_tmp_dir": False, **parameters})
+
+
+def stored(task: Any) -> dict[str, Any]:
+    """Return what is stored before a task runs."""
+    instance = TaskInstance()
+    task.pre_execute({"ti": instance})
+    return instance.stored
+
+
+def link(task: Any) -> str:
+    """Return what Airflow 3 is told when a task has ended."""
+    [only] = task.operator_extra_links
+    return str(only.get_link(task, ti_key=TaskInstance()))
+
+
+def service() -> Any:
+    """Return the operator of a service."""
+    with DAG("dag", schedule=None):
+        return EcrDockerSwarmOperator(task_id="task", image=IMAGE)
+
+
+def function() -> Any:
+    """Return the operator of a function."""
+
+    @ecr_docker_task(image=IMAGE)
+    def nothing() -> None: ...
+
+    with DAG("dag", schedule=None):
+        made: Any = nothing()
+    return made.operator
+
+
+def mapped() -> Any:
+    """Return an operator that comes out of a mapped one."""
+    with DAG("dag", schedule=None):
+        many = EcrDockerOperator.partial(task_id="task").expand(image=[IMAGE])
+    return many.unmap({"image": IMAGE})
+
+
+@pytest.mark.parametrize("make", [operator, service, function, mapped])
+def test_link(make: Callable[[], Any]) -> None:
+    """The link is stored before the task runs, and Airflow 3 is told the same when it has ended."""
+    assert stored(make()) == {KEY: PAGE}
+    assert link(make()) == PAGE
+
+
+def test_name() -> None:
+    """The link says what it leads to, and is stored where Airflow 3 looks for it."""
+    [only] = operator().operator_extra_links
+    assert (only.name, only.xcom_key) == ("Amazon ECR image", KEY)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"image": "report:1", "registry_id": OTHER_ACCOUNT},
+        {"image": "report:1", "registry_id": OTHER_ACCOUNT, "region_name": "us-west-2"},
+        {"image": "registry.example.com/report:1", "registry_id": OTHER_ACCOUNT, "region_name": "us-west-2"},
+        {"image": f"{OTHER_ACCOUNT}.dkr.ecr.us-west-2.amazonaws.com/report:1"},
+    ],
+)
+def test_rendered(parameters: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The link is that of the rendered image, whatever says in which account and region it is."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-west-2")
+    page = f"https://us-west-2.console.aws.amazon.com/ecr/repositories/private/{OTHER_ACCOUNT}/report"
+    for ask, answer in ((stored, {KEY: page}), (link, page)):
+        task = operator(**{name: f"{{{{ params.{name} }}}}" for name in parameters})
+        task.render_template_fields({"params": parameters})
+        assert ask(task) == answer
+
+
+@pytest.mark.parametrize("image", ["busybox", "registry.example.com/app:1"])
+def test_other_registries(image: str) -> None:
+    """An image that is not in Amazon ECR has no link."""
+    assert stored(operator(image=image)) == {}
+    assert link(operator(image=image)) == ""
+
+
+def test_no_console() -> None:
+    """Nor has one that AWS publishes no console for."""
+    image = f"{ACCOUNT}.dkr.ecr.us-iso-east-1.c2s.ic.gov/app:1"
+    assert stored(operator(image=image)) == {}
+    assert link(operator(image=image)) == ""
+
+
+def test_failed_task(engine: RecordingEngine, aws: Aws) -> None:
+    """A task that has failed has its link, too."""
+    engine.stream = [{"error": "manifest unknown"}]
+    task = operator(docker_url=engine.url)
+    with pytest.raises(EcrPullError):
+        task.execute({})
+    assert link(task) == PAGE
+    assert aws.token_calls()
+
+
+def test_nothing_is_contacted(engine: RecordingEngine, aws: Aws) -> None:
+    """A link asks neither the engine nor AWS."""
+    task = operator(docker_url=engine.url)
+    assert stored(task)
+    assert link(task)
+    assert engine.asked == []
+    assert aws.calls == []
+
+
+def test_bad_input_is_said_by_execute(engine: RecordingEngine) -> None:
+    """Parameters that name no registry make no link, and are said when the task runs, not before."""
+    task = operator(image="app:1", registry_id=ACCOUNT, docker_url=engine.url)
+    assert stored(task) == {}
+    with pytest.raises(EcrInputError, match=r"^region_name: nothing says"):
+        task.execute({})
+    assert link(task) == ""
+
+
+def test_link_that_cannot_be_stored(engine: RecordingEngine, aws: Aws, logged: Callable[[str], int]) -> None:
+    """A task does not fail for its link; the log says what is missing."""
+    task = operator(docker_url=engine.url)
+    context: Any = {"ti": TaskInstance(ConnectionError("no database"))}
+    task.pre_execute(context)
+    assert logged("its link is not stored: ConnectionError('no database')") == 1
+    with pytest.raises(APIError, match="this engine runs nothing"):
+        task.execute({})
+    assert aws.token_calls()
+
+
+def test_airflow_2_may_use_the_link() -> None:
+    """The class is registered, without which Airflow 2 drops it from a serialized DAG."""
+    assert get_provider_info()["extra-links"] == [f"{EcrImageLink.__module__}.{EcrImageLink.__name__}"]
