@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import defaultdict
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,7 @@ WRONG: list[dict[str, Any]] = [
     {"image": IMAGE, "region_name": "europe"},
     {"image": IMAGE, "region_name": "us-west-2"},
     {"image": "app:1", "registry_id": ACCOUNT},
+    {"image": IMAGE, "image_retention": timedelta(0)},
     {"image": "registry.example.com/app:1", "registry_id": ACCOUNT},
     {
         "image": IMAGE,

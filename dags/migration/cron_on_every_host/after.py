@@ -1,8 +1,11 @@
 """
 Run a container on an EC2 instance, as after a move from cron on every host: no crontab, and no task that cleans up.
 
-With `aws_conn_id=None`, the token is asked for as the instance's role.
+With `aws_conn_id=None`, the token is asked for as the instance's role. `image_retention` keeps the disk free: images of
+this repository that were pulled more than a week ago go, unless a container uses them.
 """
+
+from datetime import timedelta
 
 from airflow import DAG
 
@@ -14,4 +17,5 @@ with DAG("cron_on_every_host", schedule=None, doc_md=__doc__):
         image="123456789012.dkr.ecr.eu-west-1.amazonaws.com/etl:1",
         aws_conn_id=None,
         auto_remove="success",
+        image_retention=timedelta(days=7),
     )
