@@ -193,6 +193,8 @@ class Scene:
         }
         # Not all peers can be told of another endpoint than AWS's own.
         del environment["AWS_ENDPOINT_URL"]
+        # A worker has byte code, as pip leaves it; the round that is not counted makes what is missing.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         if has_helper:
             Path(home, "config.json").write_text(json.dumps({"credHelpers": {HOST: "ecr-login"}}))
             environment |= {"DOCKER_CONFIG": home, "SSL_CERT_FILE": str(self._authority)}

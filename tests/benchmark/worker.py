@@ -5,6 +5,7 @@ Nothing but the standard library is imported before the clock runs.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import resource
@@ -55,9 +56,11 @@ def work(module: str, name: str, dag_file: str, parameters: dict[str, Any]) -> d
     figures["parse_cpu"] = time.process_time()
     with DAG("benchmark", schedule=None):
         task = operator(task_id="task", **parameters)
+    print("GC", [g["collections"] for g in gc.get_stats()],gc.get_count())
     requests, began, cpu = Requests(), time.perf_counter(), time.process_time()
     task.execute({})
     figures["wall"] = time.perf_counter() - began
+    figures["gc"] = [g["collections"] for g in gc.get_stats()]
     figures["run_cpu"] = time.process_time() - cpu
     figures["cpu"] = time.process_time()
     figures["requests"] = [what.split("?")[0] for _, what in requests.sent]

@@ -318,6 +318,7 @@ def _sign(request: AWSRequest, identity: Identity, service: str, region: str, si
 class _Handler(BaseHTTPRequestHandler):
     aws: ClassVar[Aws]
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # which waits for an acknowledgement between the head and the body of an answer
 
     def handle(self) -> None:
         # That of TCP, and that of TLS 1.3 (RFC 8446, 2).

@@ -214,6 +214,7 @@ class _Handler(BaseHTTPRequestHandler):
     registry: ClassVar[Registry]
     tls: ClassVar[ssl.SSLContext]
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # which waits for an acknowledgement between the head and the body of an answer
 
     def setup(self) -> None:
         # That of TCP, and that of TLS 1.3 (RFC 8446, 2).
