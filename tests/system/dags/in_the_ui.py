@@ -20,6 +20,7 @@ with DAG("daily_report", schedule=None, params={"day": "2026-11-21", "account": 
         image=HOST + "/team/etl:{{ params.day }}",
         command="sh -c '\necho day {{ params.day }}\n'",
         environment={"DAY": "{{ params.day }}", "TARGET": "s3://reports"},
+        aws_conn_id=None,
         pre_execute=before,
     )
     # Its image is another account's, which does not admit the worker.
