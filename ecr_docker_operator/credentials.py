@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import gc
 import logging
 import threading
 from contextlib import contextmanager
@@ -175,7 +174,7 @@ def fetch_credentials(registry: EcrRegistry, identity: AwsIdentity) -> EcrCreden
 
 def _ask(registry: EcrRegistry, identity: AwsIdentity) -> dict[str, Any]:
     try:
-        with _quiet_parser(), _collection_put_off():
+        with _quiet_parser():
             answer = identity.client(registry).get_authorization_token()
     except Exception as error:  # not only botocore's: bad settings are ValueError, TypeError, NotImplementedError
         raise EcrTokenError.from_aws(registry, identity, error) from error
@@ -194,20 +193,6 @@ def _decode(data: dict[str, Any]) -> tuple[str, str, datetime | None] | None:
         return None
     username, _, password = login.partition(":")
     return (username, password, data.get("expiresAt")) if username and password else None
-
-
-@contextmanager
-def _collection_put_off() -> Iterator[None]:
-    # What boto3 loads makes Python look through all objects of Airflow's for garbage, which takes longer than all the
-    # rest; that can be done while the engine pulls.
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 from collections.abc import Callable, Iterator
@@ -61,10 +62,24 @@ class EcrPull(ClientMethod):
         if registry is None:
             return self._method(repository, *args, **kwargs)
         pull = partial(self._method, repository, *args, **kwargs)
+        if kwargs.get("stream"):  # else the answer comes when all is pulled
+            pull = partial(_while_collecting_nothing, pull)
         answer = _Pull(repository, registry, self._logins, self._engine_url, pull).answer
         if self._for_log and kwargs.get("stream") and kwargs.get("decode"):
             return shown(repository, answer)
         return answer()
+
+
+def _while_collecting_nothing(request: Callable[[], Any]) -> Any:
+    # What boto3 loads for the token makes Python look through all of Airflow's objects for garbage, which takes as
+    # long as the rest of the login. There is time for it while the engine pulls.
+    if not gc.isenabled():
+        return request()
+    gc.disable()
+    try:
+        return request()
+    finally:
+        gc.enable()
 
 
 class _Pull:

@@ -123,7 +123,7 @@ def _many(mapped: Mapped) -> Row:
 
 def _ratio(measure: str, peer: Peer, rounds: Rounds, figure: str, goal: float, *, pulls: bool = False) -> Row:
     ours, theirs = rounds.of(OURS, figure, pulls=pulls), rounds.of(peer, figure, pulls=pulls)
-    holds = round(ratios(ours, theirs).median, 3) <= goal
+    holds = ratios(ours, theirs).median <= goal
     return Row(measure, peer.name, _both(ours, theirs, scale=1000, unit="ms"), f"≤ {goal:.2f}", holds)
 
 
