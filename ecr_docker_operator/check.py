@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, cast
 from airflow.providers.common.compat.sdk import DAG
 from docker.errors import APIError, DockerException
 
-from ecr_docker_operator.compat import AirflowException
 from ecr_docker_operator.container import ARCHITECTURES, COMPATIBLE
 from ecr_docker_operator.credentials import EcrCredentials, fetch_credentials
 from ecr_docker_operator.disk import NotKnownError, bytes_free, bytes_to_fetch
@@ -21,6 +20,7 @@ from ecr_docker_operator.errors import NO_CONFIGURATION, EcrPullError, EcrTokenE
 from ecr_docker_operator.image import split_image
 from ecr_docker_operator.operator import EcrDockerOperator
 from ecr_docker_operator.pull import check_renewable
+from ecr_docker_operator.units import in_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -68,8 +68,8 @@ def run(image: str, **parameters: Any) -> Iterator[Step]:
     for step in steps:
         try:
             done = step()
-        except (AirflowException, DockerException) as error:
-            done = Step(step.__name__, ok=False, text=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the task fails with it
+            done = Step(step.__name__, ok=False, text=str(error) or repr(error))
         yield done
         if done.ok is False:
             return
@@ -200,9 +200,7 @@ class _Check:
                 sizes[name] = None
                 unknown.append(f"not known: {error}")
         fetch, free = sizes.values()
-        told = [
-            f"{size / 2**20:.1f} MiB {what}" for size, what in ((fetch, "to fetch"), (free, "free")) if size is not None
-        ]
+        told = [f"{in_bytes(size)} {what}" for size, what in ((fetch, "to fetch"), (free, "free")) if size is not None]
         ok = None
         if fetch == 0:
             ok, told, unknown = True, ["nothing to fetch, for the engine has the image"], []

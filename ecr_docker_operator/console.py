@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from ecr_docker_operator.image import split_image
+from ecr_docker_operator.image import repository_of, split_image
 
 if TYPE_CHECKING:
     from ecr_docker_operator.registry import EcrRegistry
@@ -32,7 +32,7 @@ def find_page(image: str, registry: EcrRegistry) -> str | None:
     :return: ``None`` if AWS has published no console for the registry's partition, or the image has no such page.
     """
     _, rest = split_image(image)
-    repository = quote(rest.partition("@")[0].partition(":")[0])
+    repository = quote(repository_of(rest))
     if registry.registry_id is None:
         # In front of the first slash is the alias of the registry that the repository is in.
         return f"{_GALLERY}/{repository}" if "/" in repository else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from docker.errors import APIError, ImageNotFound
@@ -76,9 +75,16 @@ class EcrCreate(EcrStart):
                 if not (isinstance(error.__cause__, ImageNotFound) and self._logins.registry(split_image(image)[0])):
                     raise
             log.warning("%s: the image was removed before its container was created; pulling it again.", image)
-            # The engine pulls while its answer is read.
-            deque(self._pull(image, stream=True, decode=True), maxlen=0)
+            self._pull_again(image)
         return super().__call__(image, *args, **kwargs)
+
+    def _pull_again(self, image: str) -> None:
+        # As DockerOperator logs a pull; if it fails, the pull itself ends the group.
+        log.info("::group::Pulling docker image %s", image)
+        for item in self._pull(image, stream=True, decode=True):
+            if "id" not in item:
+                log.info("%s", item.get("status"))
+        log.info("::endgroup::")
 
 
 class EcrWait(ClientMethod):

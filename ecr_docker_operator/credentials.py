@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from docker.auth import encode_header
 
 from ecr_docker_operator.compat import AirflowNotFoundException, mask_secret
-from ecr_docker_operator.errors import EcrTokenError
+from ecr_docker_operator.errors import EcrInputError, EcrTokenError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -82,12 +82,18 @@ class AwsIdentity:
         return str(self)
 
     def default_region(self) -> str | None:
-        """Return the region of the AWS connection, else boto3's default; ``None`` if there is neither."""
+        """Return the region of the AWS connection, else boto3's default; ``None`` if there is neither.
+
+        :raises EcrInputError: if they cannot be looked up, for instance in a profile that is not there.
+        """
         import boto3
         from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 
-        hook = AwsBaseHook(aws_conn_id=self.aws_conn_id, client_type="ecr")
-        return hook.region_name or boto3.session.Session().region_name
+        try:
+            hook = AwsBaseHook(aws_conn_id=self.aws_conn_id, client_type="ecr")
+            return hook.region_name or boto3.session.Session().region_name
+        except Exception as error:  # botocore's, and what is wrong with a connection may be anything
+            raise EcrInputError.no_default_region(self, error) from error
 
     def arn(self, registry: EcrRegistry) -> str:
         """Return as whom AWS knows the caller; takes no permission (AWS STS API Reference, GetCallerIdentity).

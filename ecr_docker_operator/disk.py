@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from docker.errors import DockerException
-from docker.utils.utils import parse_repository_tag
 
 from ecr_docker_operator.compat import AirflowException
-from ecr_docker_operator.image import split_image
+from ecr_docker_operator.image import repository_of, split_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -79,7 +78,7 @@ def bytes_to_fetch(
     :param fits: tells whether a platform in such a list is one for the engine.
     :raises NotKnownError: if it is not told.
     """
-    repository, _ = parse_repository_tag(image.partition("@")[0])
+    repository = repository_of(image)
     present = set(_digests(client, repository))
     if digest in present:
         return 0
@@ -91,7 +90,8 @@ def bytes_to_fetch(
         found = ask(digest, *present)
         manifest = found.pop(digest)
         if "manifests" in manifest:
-            digest = next(entry["digest"] for entry in manifest["manifests"] if fits(entry["platform"]))
+            entries = [entry for entry in manifest["manifests"] if "platform" in entry]
+            digest = next(entry["digest"] for entry in entries if fits(entry["platform"]))
             manifest = ask(digest)[digest]
     except Exception as error:  # whatever it is, the task does not ask this
         msg = f"what is to fetch, for AWS says: {error}"

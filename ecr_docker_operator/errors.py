@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from docker.errors import APIError
+from docker.errors import APIError, ImageNotFound
 from docker.utils.utils import parse_repository_tag
 
 from ecr_docker_operator.compat import AirflowException
@@ -70,6 +70,12 @@ class EcrInputError(EcrError):
             f"region_name: nothing says in which region of account {registry_id} the image {image!r} is; "
             "set region_name, or a region in the AWS connection or in AWS_DEFAULT_REGION."
         )
+
+    @classmethod
+    def no_default_region(cls, identity: AwsIdentity, error: Exception) -> EcrInputError:
+        """Return the error for a default region that cannot be looked up."""
+        answer = _sentence(str(error))
+        return cls(f"region_name: no default region could be looked up for {identity}. {answer} Set it.")
 
     @classmethod
     def no_region_of_alias(cls, image: str, registry_id: str) -> EcrInputError:
@@ -392,6 +398,8 @@ class EcrStartError(EcrError, APIError):
         answer = str(error.explanation or error)
         lowered = answer.lower()
         step = next((step for text, step in _PULL_STEPS if text in lowered), "") if _NO_SPACE in lowered else ""
+        if isinstance(error, ImageNotFound):
+            step = "See what removes images from this engine while tasks need them."
         sentence = f"{what}: the container was not started. {_sentence(answer)} {step}".rstrip()
         return cls(sentence, error.response, error.explanation)
 

@@ -53,9 +53,11 @@ class EcrDockerHook(DockerHook):
     notes_pulls = False
     """Whether the engine is made to note when it pulls the task's image."""
 
+    logs_pulls = False
+    """Whether a pull yields what DockerOperator is to log of it."""
+
     _attempts: Attempts | None = None
     _killed = False
-    logs_pulls = False
 
     def __init__(
         self,

@@ -62,12 +62,10 @@ class EcrPull(ClientMethod):
         if registry is None:
             return self._method(repository, *args, **kwargs)
         pull = partial(self._method, repository, *args, **kwargs)
-        if kwargs.get("stream"):  # else the answer comes when all is pulled
-            pull = partial(_while_collecting_nothing, pull)
-        answer = _Pull(repository, registry, self._logins, self._engine_url, pull).answer
         if self._for_log and kwargs.get("stream") and kwargs.get("decode"):
-            return shown(repository, answer)
-        return answer()
+            pull = partial(_while_collecting_nothing, pull)
+            return shown(repository, _Pull(repository, registry, self._logins, self._engine_url, pull).answer)
+        return _Pull(repository, registry, self._logins, self._engine_url, pull).answer()
 
 
 def _while_collecting_nothing(request: Callable[[], Any]) -> Any:

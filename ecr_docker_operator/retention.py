@@ -17,6 +17,7 @@ from docker.errors import APIError, ImageNotFound
 from ecr_docker_operator.errors import EcrInputError
 from ecr_docker_operator.image import repository_of
 from ecr_docker_operator.method import ClientMethod
+from ecr_docker_operator.units import in_bytes
 
 if TYPE_CHECKING:
     from docker.api.client import APIClient
@@ -96,7 +97,7 @@ def remove_old_images(client: APIClient, image: str, retention: timedelta) -> No
     if sweep.freed:
         number, least = len(sweep.freed), "at least " if None in sweep.freed else ""
         what = f"{number} image{'s'[: number - 1]} pulled more than {retention} ago"
-        log.info("%s: removed %s, freed %s%d bytes", sweep.repository, what, least, sum(filter(None, sweep.freed)))
+        log.info("%s: removed %s, freed %s%s", sweep.repository, what, least, in_bytes(sum(filter(None, sweep.freed))))
 
 
 class _Sweep:
@@ -143,7 +144,7 @@ class _Sweep:
     def _removable(self, image: dict[str, Any]) -> list[str]:
         names = [*(image["RepoTags"] or ()), *(image["RepoDigests"] or ())]
         ours = [name for name in names if repository_of(name) in (self.repository, NOTES)]
-        if len(ours) < len(names):
+        if len(ours) < len(names) or not ours:
             return ours
         # By its id, since a tag may be another image's by now; the engine does so if there is no second tag.
         return [*[name for name in ours if "@" not in name][1:], image["Id"]]

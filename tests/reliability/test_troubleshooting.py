@@ -77,6 +77,7 @@ def told() -> Iterator[tuple[type[Exception], str]]:
     with pytest.raises(EcrInputError) as caught:
         EcrDockerHook(base_url="unix:///run/docker.sock", registry_host="registry.example.com", registry_id=ACCOUNT)
     yield EcrInputError, str(caught.value)
+    yield EcrInputError, str(EcrInputError.no_default_region(AwsIdentity(None), ValueError("no such profile")))
     for answer in ANSWERS:
         error = EcrPullError.from_engine(IMAGE, REGISTRY, AwsIdentity(None), answer)
         assert not str(error).endswith(f"{answer}."), "there is no next step"

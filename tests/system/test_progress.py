@@ -105,12 +105,14 @@ def test_shared_layers(stand: Stand, shown: Callable[[], list[str]]) -> None:
     stand.registry.pace = lambda: time.sleep(PAUSE)
     run(image)
     first, *between, last = of_pull(shown(), image)
-    assert first == "7 layers, 6 of them already here, 1 MB to fetch"
+    # On a machine that has more to do, the size may come too late for the first line.
+    here = "7 layers, 6 of them already here"
+    assert first in {f"{here}, 1 MB to fetch", f"{here}, their sizes not known yet"}
     assert re.fullmatch(r"pulled in [0-9.]+ s, 1 MB fetched, sha256:[0-9a-f]{64}", last)
     assert between
     # And so the README has it, but for the sizes that were not known at its start.
     readme = shape((ROOT / "README.md").read_text().replace("at least ", "")).splitlines()
-    for line in (f"{image}: {first}", between[0], f"{image}: {last}"):
+    for line in (f"{image}: {here}, 1 MB to fetch", between[0], f"{image}: {last}"):
         assert shape(line).replace("/shared:2", "/etl:1") in readme
 
 

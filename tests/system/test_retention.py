@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ecr_docker_operator import EcrDockerHook, EcrDockerOperator, EcrStartError
+from ecr_docker_operator.units import in_bytes
 from tests.stand.hosts import ACCOUNT, OTHER_ACCOUNT, OTHER_REGION, REGION
 from tests.stand.images import Image, build, digest
 from tests.stand.registry import PUBLIC
@@ -222,7 +223,7 @@ def test_freed_bytes(stand: Stand, logged: Callable[[str], int]) -> None:
     run(images[0])
     run(images[1])
     run(images[2], SHORTEST)
-    assert logged(f"{HOST}/shared: removed 2 images pulled more than 0:00:00.000001 ago, freed 3000 bytes") == 1
+    assert logged(f"{HOST}/shared: removed 2 images pulled more than 0:00:00.000001 ago, freed 3 kB") == 1
 
 
 def test_freed_bytes_of_whole_images(stand: Stand, logged: Callable[[str], int]) -> None:
@@ -231,7 +232,7 @@ def test_freed_bytes_of_whole_images(stand: Stand, logged: Callable[[str], int])
     run(images[0])
     size = stand.engine.client.inspect_image(images[0])["Size"]
     run(images[1], SHORTEST)
-    assert logged(f"{HOST}/alone: removed 1 image pulled more than 0:00:00.000001 ago, freed {size} bytes") == 1
+    assert logged(f"{HOST}/alone: removed 1 image pulled more than 0:00:00.000001 ago, freed {in_bytes(size)}") == 1
 
 
 def test_engine_that_cannot_remove(stand: Stand, logged: Callable[[str], int]) -> None:

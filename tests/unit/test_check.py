@@ -34,6 +34,24 @@ def steps(engine: RecordingEngine, answer: tuple[int, Any], image: str = f"{HOST
 
 
 @pytest.mark.parametrize(
+    ("parameters", "name", "said"),
+    [
+        ({"image": "app:1", "registry_id": ACCOUNT}, "image", "region_name: no default region could be looked up"),
+        ({"image": f"{HOST}/app:1", "docker_url": "tcp://h:99999999"}, "engine", "Port out of range"),
+    ],
+    ids=["profile", "url"],
+)
+def test_whatever_goes_wrong_is_a_step(
+    parameters: dict[str, str], name: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What nobody has foreseen is told as a step, too, so that there is always an answer for machines."""
+    monkeypatch.setenv("AWS_PROFILE", "gone")
+    *_, last = run(**parameters)
+    assert (last.name, last.ok) == (name, False)
+    assert said in last.text
+
+
+@pytest.mark.parametrize(
     ("image", "repository", "in_full"),
     [
         (f"{HOST}/app", f"{HOST}/app", f"{HOST}/app:latest"),

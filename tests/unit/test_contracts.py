@@ -20,11 +20,13 @@ from airflow.providers.docker.hooks.docker import DockerHook
 from airflow.providers.docker.operators.docker import DockerOperator
 from airflow.providers.docker.operators.docker_swarm import DockerSwarmOperator
 from botocore.config import Config
+from botocore.exceptions import ClientError
 from docker.api.client import APIClient
 from docker.auth import AuthConfig, convert_to_hostname
 from docker.errors import APIError, DockerException
 from docker.types.services import ContainerSpec, TaskTemplate
 
+from tests.stand.aws import AwsError
 from tests.stand.hosts import ACCOUNT, REGION
 
 if TYPE_CHECKING:
@@ -406,9 +408,28 @@ def test_aws_hook_merges_its_configuration(monkeypatch: pytest.MonkeyPatch) -> N
     given = hook_of(aws_conn_id="ours", config={"read_timeout": 9}, region_name=REGION)
     assert given.config.read_timeout == 9, "AwsBaseHook's parameter config no longer beats its connection's."
     assert given.region_name == REGION, "AwsBaseHook's parameter region_name no longer beats its connection's."
-    client = given.get_client_type(region_name="eu-central-1", config=Config(connect_timeout=3))
-    assert client.meta.region_name == "eu-central-1", "get_client_type no longer takes region_name."
-    assert client.meta.config.connect_timeout == 3, "get_client_type no longer takes config."
+
+
+def test_aws_hook_asks_sts_as_its_connection_is_configured(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is put into ``conn_config.botocore_config`` is what the hook's session asks AWS STS with."""
+    role = aws.add_role(ACCOUNT, "puller", trusted=next(iter(aws.identities.values())))
+    connection = Connection(conn_id="x", conn_type="aws", extra=f'{{"role_arn": "{role}"}}')
+    monkeypatch.setenv("AIRFLOW_CONN_OURS", connection.get_uri())
+    hook = hook_of(aws_conn_id="ours", region_name=REGION)
+    hook.conn_config.botocore_config = Config(retries={"total_max_attempts": 1})
+    aws.faults = [AwsError(400, "Throttling", "Rate exceeded")]
+    with pytest.raises(ClientError, match="Rate exceeded"):
+        hook.get_session().get_credentials().get_frozen_credentials()
+
+
+def test_aws_hook_tells_its_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The endpoint of a service is the connection's for that service, else its general one, else none."""
+    extra = '{"endpoint_url": "http://all", "service_config": {"ecr": {"endpoint_url": "http://ecr"}}}'
+    monkeypatch.setenv("AIRFLOW_CONN_OURS", Connection(conn_id="x", conn_type="aws", extra=extra).get_uri())
+    given = hook_of(aws_conn_id="ours").conn_config
+    assert given.get_service_endpoint_url("ecr") == "http://ecr", "service_config no longer names an endpoint."
+    assert given.get_service_endpoint_url("ecr-public") == "http://all", "endpoint_url is no longer the general one."
+    assert hook_of(aws_conn_id=None).conn_config.get_service_endpoint_url("ecr") is None
 
 
 def test_aws_hook_without_its_connection_goes_on(aws: Aws) -> None:

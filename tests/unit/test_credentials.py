@@ -17,7 +17,7 @@ from airflow.providers.common.compat.sdk import Connection
 from botocore.awsrequest import AWSResponse
 from botocore.stub import Stubber
 
-from ecr_docker_operator import EcrTokenError
+from ecr_docker_operator import EcrInputError, EcrTokenError
 from ecr_docker_operator.credentials import AwsIdentity, EcrCredentials, fetch_credentials
 from ecr_docker_operator.registry import EcrRegistry, find_partition
 from tests.stand.aws import AwsError
@@ -273,6 +273,41 @@ def test_config_of_the_connection_is_kept(aws: Aws, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("AIRFLOW_CONN_ONCE", Connection(conn_id="x", conn_type="aws", extra=extra).get_uri())
     with pytest.raises(EcrTokenError, match="Rate exceeded"):
         fetch_credentials(REGISTRY, AwsIdentity("once"))
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        '{"endpoint_url": "URL"}',
+        '{"endpoint_url": "http://127.0.0.1:1", "service_config": {"ecr": {"endpoint_url": "URL"}}}',
+    ],
+    ids=["general", "service"],
+)
+def test_endpoint_of_the_connection_is_asked(extra: str, aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``endpoint_url`` of the AWS connection holds, and that of the service before it, as for the amazon provider."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    connection = Connection(conn_id="x", conn_type="aws", extra=extra.replace("URL", aws.url))
+    monkeypatch.setenv("AIRFLOW_CONN_ELSEWHERE", connection.get_uri())
+    fetch_credentials(REGISTRY, AwsIdentity("elsewhere"))
+    assert len(aws.token_calls()) == 1
+
+
+def test_caller_is_named_to_aws() -> None:
+    """AWS's logs name the operator behind botocore's own words, and then what the user adds."""
+    meta = AwsIdentity(None, botocore_config={"user_agent_extra": "etl/1"}).client(REGISTRY).meta
+    assert meta.config.user_agent_extra == "EcrDockerOperator etl/1"
+    assert IDENTITY.client(REGISTRY).meta.config.user_agent_extra == "EcrDockerOperator"
+
+
+def test_default_region_that_cannot_be_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is wrong with a profile, or with the connection, is one of our sentences."""
+    monkeypatch.setenv("AWS_PROFILE", "gone")
+    said = (
+        "region_name: no default region could be looked up for the worker's own AWS credentials. "
+        "The config profile (gone) could not be found. Set it."
+    )
+    with pytest.raises(EcrInputError, match=re.escape(said)):
+        IDENTITY.default_region()
 
 
 def test_default_region(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,22 @@ def test_pull_from_ecr(engine: RecordingEngine, aws: Aws, told: Callable[[], str
     assert f"{IMAGE}: pulled in " in log
     assert "Pull complete" not in log
     assert len(aws.tokens) == 1
+
+
+@pytest.mark.parametrize("refused", [False, True], ids=["well", "refused"])
+def test_garbage_is_collected_again(refused: bool, engine: RecordingEngine, aws: Aws) -> None:
+    """While a token is fetched and the engine is asked, no garbage is collected, and then it is, come what may."""
+    collecting = []
+    aws.at_call = lambda: collecting.append(gc.isenabled())
+    engine.stream = STREAM
+    if refused:
+        aws.fault = AwsError(403, "AccessDeniedException", "no")
+        with pytest.raises(EcrError, match="no authorization token"):
+            EcrDockerOperator(task_id="task", image=IMAGE, docker_url=engine.url).execute({})
+    else:
+        run(engine)
+    assert collecting == [False]
+    assert gc.isenabled()
 
 
 def test_pull_from_elsewhere(engine: RecordingEngine, told: Callable[[], str]) -> None:
