@@ -91,11 +91,14 @@ class EcrDockerOperator(DockerOperator):
         self.verify = verify
         self.botocore_config = botocore_config
         self.image_retention = image_retention
-        check_retention(image_retention)
+        self._check_retention()
         check(_literal(image), _literal(_text(registry_id)), _literal(region_name))
         # Outside of a DAG, DockerOperator runs without a name, too: the provider's own tests do.
         if self.has_dag():  # type: ignore[no-untyped-call]
             check_name(_literal(image))
+
+    def _check_retention(self) -> None:
+        check_retention(self.image_retention)
 
     @cached_property
     def hook(self) -> EcrDockerHook:

@@ -39,8 +39,7 @@ class EcrDockerSwarmOperator(EcrDockerOperator, DockerSwarmOperator):
         dict.fromkeys((*DockerSwarmOperator.template_fields, *EcrDockerOperator.template_fields))
     )
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def _check_retention(self) -> None:
         if self.image_retention is not None:
             raise EcrInputError.image_retention_of_swarm()
 
