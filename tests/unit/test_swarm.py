@@ -108,7 +108,7 @@ def test_parents() -> None:
     """Ours comes before theirs, and nothing of theirs is copied."""
     assert EcrDockerSwarmOperator.__mro__[1:4] == (EcrDockerOperator, DockerSwarmOperator, DockerOperator)
     own = {name for name, value in vars(EcrDockerSwarmOperator).items() if inspect.isfunction(value)}
-    assert own <= {"__init__", "_run_service", "_env_file_variables"}
+    assert own <= {"__init__", "_check_retention", "_run_service", "_env_file_variables"}
 
 
 def test_parameters_of_both_parents() -> None:
