@@ -121,7 +121,7 @@ def test_all_is_well(by: Sequence[str], stand: Stand) -> None:
     }
     assert [(mark, name) for mark, name, _ in lines] == [("✓", name) for name in STEPS]
     for _, name, text in lines:
-        assert re.fullmatch(re.escape(texts[name]).replace(r"\*", r"[-\d. :]+(?: UTC)?"), text), text
+        assert re.fullmatch(re.escape(texts[name]).replace(r"\*", r"[-\d. :]+(?: UTC| [kMGT]?B)?"), text), text
     assert (status, errors) == (0, "")
     [token] = stand.aws.tokens
     assert stand.registry.logins()[0] == f"AWS:{token.password}"
@@ -347,14 +347,13 @@ def test_remote_engine(stand: Stand, tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text(stand.engine.authority.certificate)
     tls = [f"--tls-ca-cert={tmp_path}/ca.pem", f"--tls-client-cert={client}", f"--tls-client-key={client}"]
     urls = ["--docker-url=tcp://127.0.0.1:1", f"--docker-url={stand.engine.remote_url}"]
-    status, lines, _ = check(stand.push("remote"), *tls, *urls, "--tls-verify=true", DOCKER_HOST="")
+    content = build()
+    status, lines, _ = check(stand.push("remote", image=content), *tls, *urls, "--tls-verify=true", DOCKER_HOST="")
     assert lines[1][:2] == ("✓", "engine")
     assert lines[1][2].startswith(f"{stand.engine.remote_url}: version ")
-    assert lines[-1] == (
-        "·",
-        "disk",
-        "1.0 MiB to fetch; not known: what is free, for the engine's disk is not seen from here",
-    )
+    size = in_bytes(sum(map(len, content.layers)))
+    unknown = "not known: what is free, for the engine's disk is not seen from here"
+    assert lines[-1] == ("·", "disk", f"{size} to fetch; {unknown}")
     assert status == 0
 
 
