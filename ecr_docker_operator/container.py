@@ -43,7 +43,7 @@ class EcrStart(ClientMethod):
         try:
             return self._method(*args, **kwargs)
         except APIError as error:
-            what = kwargs.get("container") or args[0]
+            what = kwargs.get("image") or kwargs.get("container") or args[0]
             raise EcrStartError.from_engine(str(what), error) from error
 
 
@@ -62,21 +62,22 @@ class EcrCreate(EcrStart):
         self._pull: Callable[..., Iterator[Any]] = client.pull
         self._logins = logins
 
-    def __call__(self, image: str, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Create a container; parameters and result are those of ``APIClient.create_container``.
 
         :raises EcrStartError: if the engine does not; also if the image is gone time and again.
         :raises EcrError: as a pull does, if the image has to be pulled again.
         """
+        image = kwargs.get("image") or args[0]
         for _ in range(PULLS):
             try:
-                return super().__call__(image, *args, **kwargs)
+                return super().__call__(*args, **kwargs)
             except EcrStartError as error:
                 if not (isinstance(error.__cause__, ImageNotFound) and self._logins.registry(split_image(image)[0])):
                     raise
             log.warning("%s: the image was removed before its container was created; pulling it again.", image)
             self._pull_again(image)
-        return super().__call__(image, *args, **kwargs)
+        return super().__call__(*args, **kwargs)
 
     def _pull_again(self, image: str) -> None:
         # As DockerOperator logs a pull; if it fails, the pull itself ends the group.
