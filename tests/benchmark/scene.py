@@ -21,7 +21,7 @@ from urllib.parse import quote
 from tests.stand import Stand
 from tests.stand.certificates import Authority
 from tests.stand.hosts import ACCOUNT, REGION
-from tests.stand.install import install_parts
+from tests.stand.install import PEERS, install_parts
 from tests.stand.namespaces import API_ADDRESS
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ TASKS = 200
 """Number of tasks in the DAG file that is parsed."""
 HOST = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 ROOT = Path(__file__).parents[2]
-PEERS = {"docker": "docker.io", "docker-credential-ecr-login": "amazon-ecr-credential-helper"}
 
 _DAG = """
 from airflow.sdk import DAG

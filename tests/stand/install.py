@@ -29,6 +29,10 @@ SERVERS = {
     "redis-server": "redis-server",
 }
 
+PEERS = {
+    "docker": "docker.io",
+    "docker-credential-ecr-login": "amazon-ecr-credential-helper",
+}
 BROWSER = {
     "chromium": "chromium",
     "chromedriver": "chromium-driver",
@@ -51,7 +55,7 @@ def find_program(name: str) -> str:
     places = [os.environ.get("PATH", ""), "/usr/sbin", "/sbin", *map(str, _POSTGRESQL.glob("*/bin"))]
     path = shutil.which(name, path=":".join(places))
     if path is None:
-        package = {**PARTS, **SERVERS, **BROWSER}[name]
+        package = {**PARTS, **SERVERS, **PEERS, **BROWSER}[name]
         msg = f"The stand needs the program {name!r}: install the package {package!r}."
         raise StandUnavailableError(msg)
     return path
