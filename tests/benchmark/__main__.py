@@ -19,6 +19,7 @@ ISOLATION.enter_context(isolated())
 from tests.benchmark.rounds import Rounds
 from tests.benchmark.scene import ROUND_TRIP, Scene
 from tests.benchmark.table import HEAD, rows
+from tests.stand.install import find_program
 
 PACKAGES = ("apache-airflow", "apache-airflow-providers-docker", "apache-airflow-providers-amazon", "docker", "boto3")
 TAGS, AT_A_TIME = 40, 8
@@ -46,7 +47,8 @@ def main() -> int:
 
 
 def _where(count: int, seconds: float) -> str:
-    engine = subprocess.run(["dockerd", "--version"], check=True, capture_output=True, text=True).stdout.split()[2]
+    dockerd = [find_program("dockerd"), "--version"]
+    engine = subprocess.run(dockerd, check=True, capture_output=True, text=True).stdout.split()[2]
     machine = f"{platform.system()} {platform.release()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     rule = f"medians and middle halves of {count} runs in turn, each in a new process, {1000 * ROUND_TRIP:.0f} ms added"

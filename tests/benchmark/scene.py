@@ -21,7 +21,7 @@ from urllib.parse import quote
 from tests.stand import Stand
 from tests.stand.certificates import Authority
 from tests.stand.hosts import ACCOUNT, REGION
-from tests.stand.install import PEERS, install_parts
+from tests.stand.install import PEERS, find_program, install_parts
 from tests.stand.namespaces import API_ADDRESS
 
 if TYPE_CHECKING:
@@ -157,8 +157,8 @@ class Scene:
         token = self.stand.aws.issue("ecr", REGION, self.stand.worker)
         (config / "config.json").write_text(json.dumps({"auths": {HOST: {"auth": token.authorization}}}))
         self.stand.registry.requests.clear()
-        command = ["docker", "--config", str(config), "--host", self.stand.engine.url, "pull", "--quiet", self.image]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        docker = [find_program("docker"), "--config", str(config), "--host", self.stand.engine.url]
+        subprocess.run([*docker, "pull", "--quiet", self.image], check=True, stdout=subprocess.DEVNULL)
 
     def work(self, what: str, *arguments: Any, has_helper: bool = False) -> dict[str, Any]:
         """Return what a function of :mod:`tests.benchmark.worker` returns in a new process beside the engine."""
