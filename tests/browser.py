@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from selenium import webdriver
 from selenium.common.exceptions import StaleElementReferenceException, TimeoutException
@@ -14,13 +13,14 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.deployment.api import answers
 from tests.deployment.settings import free_port
+from tests.stand.assembly import Assembly
 from tests.stand.install import BROWSER, find_program, install_parts
 from tests.stand.process import Family
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import ExitStack
     from pathlib import Path
-    from types import TracebackType
 
     from selenium.webdriver.remote.webelement import WebElement
 
@@ -45,7 +45,7 @@ _OPTIONS = (
 _HOSTS = "return [...document.querySelectorAll('*')].filter(element => element.shadowRoot)"
 
 
-class Browser:
+class Browser(Assembly):
     """A browser with one window that remembers nothing; open and close it with ``with Browser(…) as browser``.
 
     Its processes end with the ``with`` block, even if this process is killed.
@@ -57,36 +57,26 @@ class Browser:
     def __init__(self, directory: Path, size: tuple[int, int] = (1280, 800)) -> None:
         self._directory = directory
         self._size = size
-        self._parts = ExitStack()
 
-    def __enter__(self) -> Self:
+    def _assemble(self, parts: ExitStack) -> None:
         """Install what is missing, then start it."""
         install_parts(BROWSER)
         self._directory.mkdir(parents=True, exist_ok=True)
-        with ExitStack() as parts:
-            port = free_port()
-            with (self._directory / "log").open("wb") as log:
-                process = Family(
-                    [find_program("chromedriver"), f"--port={port}"],
-                    # Where it puts what would be the home's, and its profile.
-                    env={**os.environ, **dict.fromkeys(("HOME", "TMPDIR"), str(self._directory))},
-                    cwd=self._directory,
-                    stdout=log,
-                    stderr=log,
-                )
-            parts.callback(process.stop)
-            url = f"http://127.0.0.1:{port}"
-            self._wait_for(process, url)
-            self._driver = webdriver.Remote(url, options=self._options())
-            parts.callback(self._driver.quit)
-            self._parts = parts.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Close it."""
-        self._parts.close()
+        port = free_port()
+        with (self._directory / "log").open("wb") as log:
+            process = Family(
+                [find_program("chromedriver"), f"--port={port}"],
+                # Where it puts what would be the home's, and its profile.
+                env={**os.environ, **dict.fromkeys(("HOME", "TMPDIR"), str(self._directory))},
+                cwd=self._directory,
+                stdout=log,
+                stderr=log,
+            )
+        parts.callback(process.stop)
+        url = f"http://127.0.0.1:{port}"
+        self._wait_for(process, url)
+        self._driver = webdriver.Remote(url, options=self._options())
+        parts.callback(self._driver.quit)
 
     @property
     def url(self) -> str:

@@ -10,22 +10,22 @@ import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from tests.stand import Stand
+from tests.stand.assembly import Assembly
 from tests.stand.certificates import Authority
 from tests.stand.hosts import ACCOUNT, REGION
 from tests.stand.install import PEERS, find_program, install_parts
 from tests.stand.namespaces import API_ADDRESS
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from contextlib import ExitStack
 
 ROUND_TRIP = 0.025
 """Seconds that each round trip to AWS and to a registry takes longer than on this machine."""
@@ -75,7 +75,7 @@ class Mapped:
     """Pulls that the engine tells of."""
 
 
-class Scene:
+class Scene(Assembly):
     """A stand of its own, with one image in a registry; start and end it with ``with``.
 
     :param round_trip: seconds that a round trip takes longer than on this machine.
@@ -83,31 +83,21 @@ class Scene:
 
     def __init__(self, round_trip: float = ROUND_TRIP) -> None:
         self._round_trip = round_trip
-        self._parts = ExitStack()
 
-    def __enter__(self) -> Self:
+    def _assemble(self, parts: ExitStack) -> None:
         """Start the stand, and AWS's API under its own name and over TLS, as all peers find it."""
         install_parts(PEERS)
-        with ExitStack() as parts:
-            self._directory = Path(tempfile.mkdtemp(prefix="ecr-benchmark-"))
-            parts.callback(shutil.rmtree, self._directory)
-            self.stand = parts.enter_context(Stand())
-            self.image = self.stand.push()
-            authority = Authority(self._directory)
-            self._authority = self._directory / "authority.pem"
-            self._authority.write_text(authority.certificate)
-            at = partial(socket.create_server, (API_ADDRESS, 443))
-            listening = self.stand.namespaces.inside(at)
-            parts.enter_context(self.stand.aws.over_tls(authority.server_context(), listening))
-            self.stand.aws.round_trip = self.stand.registry.round_trip = self._round_trip
-            self._parts = parts.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """End all of it."""
-        self._parts.close()
+        self._directory = Path(tempfile.mkdtemp(prefix="ecr-benchmark-"))
+        parts.callback(shutil.rmtree, self._directory)
+        self.stand = parts.enter_context(Stand())
+        self.image = self.stand.push()
+        authority = Authority(self._directory)
+        self._authority = self._directory / "authority.pem"
+        self._authority.write_text(authority.certificate)
+        at = partial(socket.create_server, (API_ADDRESS, 443))
+        listening = self.stand.namespaces.inside(at)
+        parts.enter_context(self.stand.aws.over_tls(authority.server_context(), listening))
+        self.stand.aws.round_trip = self.stand.registry.round_trip = self._round_trip
 
     def run(self, peer: Peer, *, pulls: bool) -> dict[str, Any]:
         """Let *peer* run a task in a process of its own, and return its figures; see :mod:`tests.benchmark.worker`.

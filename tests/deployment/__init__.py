@@ -11,21 +11,20 @@ import secrets
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from tests.deployment.api import answers, trigger
 from tests.deployment.postgresql import PostgreSql
 from tests.deployment.run import Run
 from tests.deployment.settings import free_port, settings
+from tests.stand.assembly import Assembly
 from tests.stand.install import SERVERS, install_parts
 from tests.stand.process import Family
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextlib import ExitStack
     from pathlib import Path
-    from types import TracebackType
-
 # Limits of waiting, for a machine with other things to do.
 START_SECONDS = 240
 COMMAND_SECONDS = 240
@@ -37,7 +36,7 @@ USER = "admin"
 _FOREIGN = ("AIRFLOW", "AWS_", "DOCKER_", "ECR_")
 
 
-class Deployment:
+class Deployment(Assembly):
     """Airflow with all its parts; start and stop it with ``with Deployment(…) as airflow``.
 
     :param directory: for its home, its logs and the output of its processes; made if it is missing.
@@ -71,38 +70,28 @@ class Deployment:
             "AIRFLOW__CORE__EXECUTOR": executor,
             **(environment or {}),
         }
-        self._parts = ExitStack()
 
-    def __enter__(self) -> Self:
+    def _assemble(self, parts: ExitStack) -> None:
         """Install what is missing, then start the database and all processes, and wait until they work."""
         install_parts(SERVERS)
         self.directory.mkdir(parents=True, exist_ok=True)
-        with ExitStack() as parts:
-            self.database = parts.enter_context(PostgreSql())
-            parts.callback(self._stop)
-            port = free_port()
-            self.url = f"http://127.0.0.1:{port}"
-            """URL of the API server or, of Airflow 2, the webserver."""
-            self._settings = {**settings(self.url, self.database.url, self.logs), **self._settings}
-            self.command("db", "migrate")
-            old = self._is_airflow_2()
-            if self._password:
-                self._add_user(self._password)
-            self.start("scheduler", "scheduler", "--skip-serve-logs")
-            if not old:
-                self.start("dag-processor", "dag-processor")
-            server, host = ("webserver", "--hostname") if old else ("api-server", "--host")
-            self.start(server, server, host, "127.0.0.1", "--port", str(port))
-            health = f"{self.url}/health" if old else f"{self.url}/api/v2/monitor/health"
-            self.wait_until(lambda: answers(health), START_SECONDS, f"the {server} to answer")
-            self._parts = parts.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Kill all processes, then the database."""
-        self._parts.close()
+        self.database = parts.enter_context(PostgreSql())
+        parts.callback(self._stop)
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        """URL of the API server or, of Airflow 2, the webserver."""
+        self._settings = {**settings(self.url, self.database.url, self.logs), **self._settings}
+        self.command("db", "migrate")
+        old = self._is_airflow_2()
+        if self._password:
+            self._add_user(self._password)
+        self.start("scheduler", "scheduler", "--skip-serve-logs")
+        if not old:
+            self.start("dag-processor", "dag-processor")
+        server, host = ("webserver", "--hostname") if old else ("api-server", "--host")
+        self.start(server, server, host, "127.0.0.1", "--port", str(port))
+        health = f"{self.url}/health" if old else f"{self.url}/api/v2/monitor/health"
+        self.wait_until(lambda: answers(health), START_SECONDS, f"the {server} to answer")
 
     @property
     def database_url(self) -> str:

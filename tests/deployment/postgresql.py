@@ -7,17 +7,18 @@ import shutil
 import subprocess
 import tempfile
 import time
-from contextlib import ExitStack, closing
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from psycopg2 import OperationalError, connect  # type: ignore[attr-defined]
 
+from tests.stand.assembly import Assembly
 from tests.stand.install import find_program
 from tests.stand.process import Family
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from contextlib import ExitStack
 
 START_SECONDS = 60
 
@@ -33,37 +34,23 @@ _OPTIONS = {
 }
 
 
-class PostgreSql:
+class PostgreSql(Assembly):
     """A server with one empty database ``airflow``, in a directory of its own that the server's user can reach."""
 
-    def __init__(self) -> None:
-        self._parts = ExitStack()
-
-    def __enter__(self) -> Self:
+    def _assemble(self, parts: ExitStack) -> None:
         """Make the cluster, start the server and wait until it answers."""
-        with ExitStack() as parts:
-            self._directory = Path(tempfile.mkdtemp(prefix="ecr-postgresql-"))
-            parts.callback(shutil.rmtree, self._directory)
-            shutil.chown(self._directory, USER)
-            data = str(self._directory / "data")
-            self._run(
-                "initdb", f"--pgdata={data}", "--auth=trust", "--no-sync", "--username=airflow", "--encoding=UTF8"
-            )
-            options = [f"--{name}={value}" for name, value in _OPTIONS.items()]
-            command = [find_program("postgres"), "-D", data, "-k", str(self._directory), *options]
-            with (self._directory / "log").open("wb") as log:
-                self._process = Family([*_AS_USER, *command], stdout=log, stderr=log, cwd=self._directory)
-            parts.callback(self._process.stop)
-            self._wait()
-            self._parts = parts.pop_all()
+        self._directory = Path(tempfile.mkdtemp(prefix="ecr-postgresql-"))
+        parts.callback(shutil.rmtree, self._directory)
+        shutil.chown(self._directory, USER)
+        data = str(self._directory / "data")
+        self._run("initdb", f"--pgdata={data}", "--auth=trust", "--no-sync", "--username=airflow", "--encoding=UTF8")
+        options = [f"--{name}={value}" for name, value in _OPTIONS.items()]
+        command = [find_program("postgres"), "-D", data, "-k", str(self._directory), *options]
+        with (self._directory / "log").open("wb") as log:
+            self._process = Family([*_AS_USER, *command], stdout=log, stderr=log, cwd=self._directory)
+        parts.callback(self._process.stop)
+        self._wait()
         self.url = f"postgresql+psycopg2://airflow@/airflow?host={self._directory}"
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """End the server, and remove its files."""
-        self._parts.close()
 
     def query(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         """Return the rows that *query* finds."""

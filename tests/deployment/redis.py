@@ -5,17 +5,17 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import redis
 
+from tests.stand.assembly import Assembly
 from tests.stand.install import SERVERS, find_program, install_parts
 from tests.stand.process import Family
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from contextlib import ExitStack
 
 START_SECONDS = 60
 
@@ -27,37 +27,25 @@ _OPTIONS = {
 }
 
 
-class Redis:
+class Redis(Assembly):
     """An empty server, with a directory of its own."""
 
-    def __init__(self) -> None:
-        self._parts = ExitStack()
-
-    def __enter__(self) -> Self:
+    def _assemble(self, parts: ExitStack) -> None:
         """Install it if it is missing, start it and wait until it answers."""
         install_parts(SERVERS)
-        with ExitStack() as parts:
-            # Not a test's directory, whose path may be too long for a socket's.
-            self._directory = Path(tempfile.mkdtemp(prefix="ecr-redis-"))
-            parts.callback(shutil.rmtree, self._directory)
-            socket = self._directory / "socket"
-            options = {**_OPTIONS, "dir": str(self._directory), "unixsocket": str(socket)}
-            arguments = [argument for name, value in options.items() for argument in (f"--{name}", value)]
-            with (self._directory / "log").open("wb") as log:
-                process = Family([find_program("redis-server"), *arguments], stdout=log, stderr=log)
-            parts.callback(process.stop)
-            self._client = parts.enter_context(redis.Redis(unix_socket_path=str(socket)))
-            self._wait(process)
-            self._parts = parts.pop_all()
+        # Not a test's directory, whose path may be too long for a socket's.
+        self._directory = Path(tempfile.mkdtemp(prefix="ecr-redis-"))
+        parts.callback(shutil.rmtree, self._directory)
+        socket = self._directory / "socket"
+        options = {**_OPTIONS, "dir": str(self._directory), "unixsocket": str(socket)}
+        arguments = [argument for name, value in options.items() for argument in (f"--{name}", value)]
+        with (self._directory / "log").open("wb") as log:
+            process = Family([find_program("redis-server"), *arguments], stdout=log, stderr=log)
+        parts.callback(process.stop)
+        self._client = parts.enter_context(redis.Redis(unix_socket_path=str(socket)))
+        self._wait(process)
         self.url = f"redis+socket://{socket}"
         """Its URL, as Celery takes it."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """End the server, and remove its files."""
-        self._parts.close()
 
     def dump(self) -> bytes:
         """Return all that it holds."""

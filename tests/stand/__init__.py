@@ -10,8 +10,9 @@ import shutil
 import tempfile
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
+from tests.stand.assembly import Assembly
 from tests.stand.aws import Aws
 from tests.stand.engine import Engine
 from tests.stand.hosts import ACCOUNT, REGION
@@ -23,37 +24,24 @@ from tests.stand.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import TracebackType
 
     from tests.stand.images import Image
 
 
-class Stand:
+class Stand(Assembly):
     """AWS, a registry and an engine; start and stop it with ``with Stand() as stand``."""
 
-    def __init__(self) -> None:
-        self._parts = ExitStack()
-
-    def __enter__(self) -> Self:
+    def _assemble(self, parts: ExitStack) -> None:
         """Install what is missing, then start AWS's API, the registry and the engine."""
         install_parts()
-        with ExitStack() as parts:
-            self.directory = Path(tempfile.mkdtemp(prefix="ecr-stand-"))
-            parts.callback(shutil.rmtree, self.directory)
-            self.namespaces = parts.enter_context(Namespaces(self.directory))
-            self.aws = parts.enter_context(Aws())
-            self.registry = parts.enter_context(Registry(self.directory, self.namespaces, self.aws))
-            self.aws.operations["BatchGetImage"] = Manifests(self.registry)
-            self.engine = parts.enter_context(Engine(self.directory, self.namespaces))
-            self.worker = self.aws.add_user(ACCOUNT, "worker")
-            self._parts = parts.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Stop everything, in the opposite order, and remove its files."""
-        self._parts.close()
+        self.directory = Path(tempfile.mkdtemp(prefix="ecr-stand-"))
+        parts.callback(shutil.rmtree, self.directory)
+        self.namespaces = parts.enter_context(Namespaces(self.directory))
+        self.aws = parts.enter_context(Aws())
+        self.registry = parts.enter_context(Registry(self.directory, self.namespaces, self.aws))
+        self.aws.operations["BatchGetImage"] = Manifests(self.registry)
+        self.engine = parts.enter_context(Engine(self.directory, self.namespaces))
+        self.worker = self.aws.add_user(ACCOUNT, "worker")
 
     def push(
         self,

@@ -10,19 +10,19 @@ import json
 import secrets
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from tests.stand.assembly import Assembly
 from tests.stand.aws import AwsError
 from tests.stand.process import Family
 from tests.stand.server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextlib import ExitStack
     from pathlib import Path
-    from types import TracebackType
 
     from tests.stand.aws import Aws, Identity
 
@@ -57,7 +57,7 @@ class Task:
     stopped_reason: str = "Essential container in task exited"
 
 
-class Ecs:
+class Ecs(Assembly):
     """The API of ``ecs`` with one cluster, as a part of *aws*.
 
     :param owner: the one identity that may call it.
@@ -66,7 +66,6 @@ class Ecs:
 
     def __init__(self, aws: Aws, cluster: str, owner: Identity, directory: Path) -> None:
         self._aws, self._cluster, self._owner, self._directory = aws, cluster, owner, directory
-        self._parts = ExitStack()
         self.definitions: dict[str, TaskDefinition] = {}
         """Family -> task definition."""
         self.tasks: dict[str, Task] = {}
@@ -74,25 +73,16 @@ class Ecs:
         self.role_may_get_token = True
         """Whether the policy of the task roles allows ecr:GetAuthorizationToken."""
 
-    def __enter__(self) -> Self:
+    def _assemble(self, parts: ExitStack) -> None:
         """Answer calls, and serve credentials on a free port of 127.0.0.1."""
-        with ExitStack() as parts:
-            # Processes end with the thread that starts them, and that of a request would be too short.
-            self._starter = parts.enter_context(ThreadPoolExecutor(1))
-            parts.callback(self._stop_tasks)
-            server = Server(type("Handler", (_CredentialsHandler,), {"ecs": self}))
-            parts.callback(server.stop)
-            self.credentials_url = f"http://127.0.0.1:{server.server_port}{_PATH}"
-            self._aws.services["ecs"] = self
-            parts.callback(self._aws.services.pop, "ecs")
-            self._parts = parts.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Kill all tasks, and answer no more."""
-        self._parts.close()
+        # Processes end with the thread that starts them, and that of a request would be too short.
+        self._starter = parts.enter_context(ThreadPoolExecutor(1))
+        parts.callback(self._stop_tasks)
+        server = Server(type("Handler", (_CredentialsHandler,), {"ecs": self}))
+        parts.callback(server.stop)
+        self.credentials_url = f"http://127.0.0.1:{server.server_port}{_PATH}"
+        self._aws.services["ecs"] = self
+        parts.callback(self._aws.services.pop, "ecs")
 
     def answer(self, operation: str, parameters: Any, caller: Identity, region: str) -> Any:
         """Return the answer of RunTask, DescribeTasks or StopTask."""

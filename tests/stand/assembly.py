@@ -1,0 +1,31 @@
+"""Something that is made of parts, which all end together."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+
+class Assembly(ABC):
+    """Parts that are started one after the other by ``with``, and end in the opposite order with its block."""
+
+    @abstractmethod
+    def _assemble(self, parts: ExitStack) -> None:
+        """Start all parts, and enter each into *parts*."""
+
+    def __enter__(self) -> Self:
+        """Start all parts; if one does not start, those before it end."""
+        with ExitStack() as parts:
+            self._assemble(parts)
+            self._parts = parts.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """End all parts."""
+        self._parts.close()
