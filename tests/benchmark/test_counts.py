@@ -14,6 +14,8 @@ from tests.benchmark.scene import HELPER, OURS, PLAIN, ROOT, STORED, Scene
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.benchmark.scene import Peer
+
 pytestmark = pytest.mark.stand
 
 
@@ -49,9 +51,8 @@ def test_pull_costs_one_call(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("peer", [STORED, HELPER], ids=lambda peer: peer.name)
-def test_peers_pull_too(peer: object, scene: Scene) -> None:
+def test_peers_pull_too(peer: Peer, scene: Scene) -> None:
     """What we are compared with does pull, with a token that is valid."""
-    assert isinstance(peer, type(STORED))
     found = scene.run(peer, pulls=True)
     assert any("/manifests/" in request for request in found["registry"])
     assert found["aws"] == (["GetAuthorizationToken"] if peer is HELPER else [])
