@@ -113,6 +113,8 @@ class AwsIdentity:
         from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
         from botocore.config import Config
 
+        from ecr_docker_operator.loader import ModelLoader
+
         hook = AwsBaseHook(
             aws_conn_id=self.aws_conn_id,
             client_type=service,
@@ -125,9 +127,11 @@ class AwsIdentity:
         connection.botocore_config = config = Config(**DEFAULT_CONFIG).merge(hook.config).merge(Config(**options))
         if registry.fips:
             config = config.merge(Config(use_fips_endpoint=True))
+        session = hook.get_session()
+        ModelLoader.install(session)
         # Not get_client_type: to name the caller to AWS, it looks through the whole stack twice, which takes
         # as long as all the rest.
-        return hook.get_session().client(
+        return session.client(
             service,
             endpoint_url=connection.get_service_endpoint_url(service),
             config=config.merge(Config(user_agent_extra=f"{USER_AGENT} {config.user_agent_extra or ''}".rstrip())),

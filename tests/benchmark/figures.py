@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    Starts = tuple[Sequence[float], Sequence[float]]
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -29,6 +31,18 @@ class Spread:
     def show(self, unit: str = "", digits: int = 0) -> str:
         """Return the figures as text."""
         return f"{self.median:.{digits}f} ({self.low:.{digits}f}-{self.high:.{digits}f}){unit and ' '}{unit}"
+
+
+def with_start(ours: Sequence[float], theirs: Sequence[float], starts: Starts) -> tuple[list[float], list[float]]:
+    """Return both, each pair with the mean of its two *starts* in the place of its own.
+
+    What a process does before it differs from its neighbour's is the same work, and takes now more, now less.
+    """
+    pairs = list(zip(ours, theirs, *starts, strict=True))
+    return (
+        [mine - my_start + (my_start + their_start) / 2 for mine, _, my_start, their_start in pairs],
+        [other - their_start + (my_start + their_start) / 2 for _, other, my_start, their_start in pairs],
+    )
 
 
 def ratios(ours: Sequence[float], theirs: Sequence[float]) -> Spread:

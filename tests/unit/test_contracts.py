@@ -12,6 +12,7 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from airflow.providers.common.compat.sdk import DAG, AirflowException, Connection, XCom
@@ -20,7 +21,8 @@ from airflow.providers.docker.hooks.docker import DockerHook
 from airflow.providers.docker.operators.docker import DockerOperator
 from airflow.providers.docker.operators.docker_swarm import DockerSwarmOperator
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, UnknownServiceError
+from botocore.loaders import Loader
 from docker.api.client import APIClient
 from docker.auth import AuthConfig, convert_to_hostname
 from docker.errors import APIError, DockerException
@@ -420,6 +422,36 @@ def test_aws_hook_asks_sts_as_its_connection_is_configured(aws: Aws, monkeypatch
     aws.faults = [AwsError(400, "Throttling", "Rate exceeded")]
     with pytest.raises(ClientError, match="Rate exceeded"):
         hook.get_session().get_credentials().get_frozen_credentials()
+
+
+def test_boto3_loads_models_by_a_component() -> None:
+    """boto3's session has ``_session``, botocore's, by whose ``data_loader`` it loads the models for a client."""
+    loaded = []
+
+    class Noting(Loader):
+        def load_service_model(self, service_name: str, type_name: str, api_version: str | None = None) -> Any:
+            loaded.append(service_name)
+            return super().load_service_model(service_name, type_name, api_version)
+
+    session = boto3.session.Session(region_name=REGION)
+    botocore_session = vars(session).get("_session")
+    assert botocore_session is not None, "boto3's session keeps botocore's elsewhere: all services are listed again."
+    assert type(botocore_session.get_component("data_loader")) is Loader, "botocore has another loader: likewise."
+    botocore_session.register_component("data_loader", Noting())  # type: ignore[no-untyped-call]
+    session.client("ecr")
+    assert set(loaded) == {"ecr"}, "boto3 does not load the models for a client by its data_loader: likewise."
+
+
+def test_botocores_loader_lists_services() -> None:
+    """Its ``load_service_model`` asks ``list_available_services`` whether there is such a service."""
+
+    class Nothing(Loader):
+        def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002
+            return []
+
+    loader = Nothing()  # type: ignore[no-untyped-call]
+    with pytest.raises(UnknownServiceError):
+        loader.load_service_model("ecr", "service-2")
 
 
 def test_aws_hook_tells_its_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:

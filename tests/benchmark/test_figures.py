@@ -1,0 +1,24 @@
+"""What the benchmark makes of what it measured."""
+
+from __future__ import annotations
+
+from tests.benchmark.figures import Spread, ratios, with_start
+
+
+def test_spread() -> None:
+    """A median, with the middle half of the values."""
+    spread = Spread.of([4, 1, 3, 2, 5])
+    assert (spread.median, spread.low, spread.high) == (3, 2, 4)
+    assert spread.show("ms") == "3 (2-4) ms"
+    assert spread.show(digits=1) == "3.0 (2.0-4.0)"
+
+
+def test_ratios_are_those_of_neighbours() -> None:
+    """Each run is compared with its neighbour: a machine that gets slower changes no ratio."""
+    assert ratios([11, 22, 44], [10, 20, 40]) == Spread(1.1, 1.1, 1.1)
+
+
+def test_start_is_the_same_for_both() -> None:
+    """A start that took longer by chance is no difference between two peers; what they do after it is."""
+    ours, theirs = with_start([1130, 1055], [1070, 1105], ([1100, 1025], [1050, 1085]))
+    assert (ours, theirs) == ([1105, 1085], [1095, 1075])

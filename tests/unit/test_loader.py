@@ -1,0 +1,151 @@
+"""The API model of one service: what botocore's own loader finds, without its look at those of all others."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.exceptions import UnknownServiceError
+from botocore.loaders import Loader
+
+from ecr_docker_operator.credentials import AwsIdentity
+from ecr_docker_operator.loader import ModelLoader
+from ecr_docker_operator.registry import EcrRegistry
+from tests.stand.hosts import ACCOUNT, REGION
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.stand.aws import Aws
+
+MODELS = [("ecr", "service-2"), ("ecr", "endpoint-rule-set-1"), ("ecr-public", "service-2"), ("sts", "service-2")]
+
+LISTED = """
+import os, sys
+from botocore.loaders import Loader
+from ecr_docker_operator.credentials import AwsIdentity
+from ecr_docker_operator.registry import EcrRegistry
+
+listed = []
+def note(event, arguments):
+    if event == "os.listdir" and str(arguments[0]).startswith(Loader.BUILTIN_DATA_PATH):
+        listed.append(os.path.relpath(arguments[0], Loader.BUILTIN_DATA_PATH))
+sys.addaudithook(note)
+AwsIdentity(None).client(EcrRegistry.private("{account}", "{region}"))
+print(*sorted(set(listed)))
+"""
+
+
+def session_with(loader: Loader | None = None) -> boto3.session.Session:
+    """Return a session of boto3's; *loader* takes the place of its own."""
+    session = boto3.session.Session(region_name=REGION)
+    if loader:
+        session._session.register_component("data_loader", loader)  # noqa: SLF001
+    return session
+
+
+def loader_of(session: Any) -> Any:
+    """Return what loads the models of *session*."""
+    return session._session.get_component("data_loader")  # noqa: SLF001
+
+
+def installed() -> ModelLoader:
+    """Return the loader of a session that has got one of ours."""
+    session = session_with()
+    ModelLoader.install(session)
+    loader = loader_of(session)
+    assert isinstance(loader, ModelLoader)
+    return loader
+
+
+@pytest.mark.parametrize(("service", "kind"), MODELS)
+def test_models_are_botocores(service: str, kind: str) -> None:
+    """A model is the one that botocore's own loader loads."""
+    assert installed().load_service_model(service, kind) == Loader().load_service_model(service, kind)
+
+
+def test_data_is_botocores() -> None:
+    """So is what belongs to no service."""
+    assert installed().load_data("endpoints") == Loader().load_data("endpoints")  # type: ignore[no-untyped-call]
+
+
+def test_no_other_service_is_looked_at() -> None:
+    """For a client of ECR's, no folder is listed but ECR's own."""
+    script = LISTED.format(account=ACCOUNT, region=REGION)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1].split() == ["ecr"]
+
+
+def test_model_of_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that ``AWS_DATA_PATH`` leads to goes before botocore's, as without us."""
+    folder = tmp_path / "ecr" / "2099-01-01"
+    folder.mkdir(parents=True)
+    (folder / "service-2.json").write_text(json.dumps({"metadata": {"serviceId": "of the user's own"}}))
+    monkeypatch.setenv("AWS_DATA_PATH", str(tmp_path))
+    loader = installed()
+    assert loader.search_paths == loader_of(session_with()).search_paths
+    assert loader.load_service_model("ecr", "service-2")["metadata"] == {"serviceId": "of the user's own"}
+
+
+def test_service_that_is_not_there() -> None:
+    """botocore says what it says without us, with the names of all services."""
+    said = []
+    for loader in (installed(), Loader()):
+        with pytest.raises(UnknownServiceError) as caught:
+            loader.load_service_model("ecr", "no-such-kind")
+        said.append(str(caught.value))
+        with pytest.raises(UnknownServiceError) as caught:
+            loader.load_service_model("no-such-service", "service-2")
+        said.append(str(caught.value))
+    assert said[:2] == said[2:]
+    assert "ecr-public" in said[1]
+
+
+def test_names_of_all_services() -> None:
+    """Who asks for all names gets those that botocore's own loader finds."""
+    names, theirs = installed().list_available_services("service-2"), Loader().list_available_services("service-2")
+    assert (list(names), len(names)) == (theirs, len(theirs))
+    assert "sts" in names
+    assert "stsx" not in names
+
+
+def test_loader_of_the_users_own_stays() -> None:
+    """A session whose loader is another than botocore's own keeps it."""
+
+    class Own(Loader):
+        pass
+
+    loader = Own()  # type: ignore[no-untyped-call]
+    session = session_with(loader)
+    ModelLoader.install(session)
+    assert loader_of(session) is loader
+
+
+def test_session_without_a_botocore_session() -> None:
+    """A session of a factory's own, which has no ``_session``, is left as it is."""
+    session = SimpleNamespace()
+    ModelLoader.install(session)
+    assert vars(session) == {}
+
+
+def test_role_of_a_profile(aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a profile needs of other services, here AWS STS, is found by the same loader."""
+    worker = next(iter(aws.identities.values()))
+    role = aws.add_role(ACCOUNT, "puller", trusted=worker)
+    config = tmp_path / "config"
+    config.write_text(
+        f"[profile puller]\nrole_arn = {role}\nsource_profile = worker\nregion = {REGION}\n"
+        f"[profile worker]\naws_access_key_id = {worker.access_key}\naws_secret_access_key = {worker.secret_key}\n"
+    )
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.setenv("AWS_PROFILE", "puller")
+    client = AwsIdentity(None).client(EcrRegistry.private(ACCOUNT, REGION))
+    client.get_authorization_token()
+    assert [call.operation for call in aws.calls] == ["AssumeRole", "GetAuthorizationToken"]
