@@ -16,7 +16,7 @@ from tests.isolation import isolated
 ISOLATION = ExitStack()
 ISOLATION.enter_context(isolated())
 
-from tests.benchmark.rounds import Rounds
+from tests.benchmark.rounds import PULLS, Rounds
 from tests.benchmark.scene import ROUND_TRIP, Scene
 from tests.benchmark.table import HEAD, rows
 from tests.stand.install import find_program
@@ -51,8 +51,9 @@ def _where(count: int, seconds: float) -> str:
     engine = subprocess.run(dockerd, check=True, capture_output=True, text=True).stdout.split()[2]
     machine = f"{platform.system()} {platform.release()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    rule = f"medians and middle halves of {count} runs in turn, each in a new process, {1000 * ROUND_TRIP:.0f} ms added"
-    return f"{machine}, Docker Engine {engine.rstrip(',')}; {packages}; {rule} to each round trip; {seconds:.0f} s."
+    rule = f"medians and middle halves of {count} runs in turn, of pulls {PULLS * count}, each in a new process"
+    delay = f"{1000 * ROUND_TRIP:.0f} ms added to each round trip"
+    return f"{machine}, Docker Engine {engine.rstrip(',')}; {packages}; {rule}; {delay}; {seconds:.0f} s."
 
 
 def _say(text: str) -> None:

@@ -1,4 +1,4 @@
-"""Rounds: in each, all peers run once, one after the other, in turning order."""
+"""Rounds: in each, all peers run, one after the other, in turning order."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 PULLING = (STORED, OURS, HELPER)
 PRESENT = (PLAIN, OURS, STORED)
+PULLS = 2
+"""How often each peer pulls in a round: what the engine does for it varies most."""
 
 
 class Rounds:
@@ -32,20 +34,21 @@ class Rounds:
     def run(self, count: int, say: Callable[[str], object]) -> None:
         """Take *count* rounds, after one that warms files and certificates up and is not counted."""
         for number in range(-1, count):
-            pulling, present = self._all(PULLING, number, pulls=True), self._all(PRESENT, number, pulls=False)
+            found = [(self.pulling, self._all(PULLING, turn, pulls=True)) for turn in range(PULLS)]
+            found.append((self.present, self._all(PRESENT, number, pulls=False)))
             parts, floor = self._scene.work("ask", HOST), self._scene.work("call", REGION)
             say(f"round {number + 1} of {count}")
             if number < 0:
                 continue
-            for all_figures, new in ((self.pulling, pulling), (self.present, present)):
+            for all_figures, new in found:
                 for peer, figures in new.items():
                     all_figures[peer].append(figures)
             self.parts.append(parts)
             self.floor.append(floor)
 
-    def _all(self, peers: tuple[Peer, ...], number: int, *, pulls: bool) -> dict[Peer, dict[str, Any]]:
+    def _all(self, peers: tuple[Peer, ...], turn: int, *, pulls: bool) -> dict[Peer, dict[str, Any]]:
         # A B, B A, ...: whatever drifts, drifts for all.
-        in_turn = peers if number % 2 else reversed(peers)
+        in_turn = peers if turn % 2 else reversed(peers)
         return {peer: self._scene.run(peer, pulls=pulls) for peer in in_turn}
 
     def of(self, peer: Peer, figure: str, *, pulls: bool = False) -> list[float]:
