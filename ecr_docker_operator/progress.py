@@ -176,7 +176,7 @@ class Progress:
         return [layer for layer in self._layers.values() if not layer.here]
 
     def _fetched(self) -> int:
-        return sum(layer.fetched for layer in self._layers.values())
+        return sum(layer.fetched for layer in self._fetching())
 
     def _all_sizes_known(self) -> bool:
         # While all layers are here, others may follow.

@@ -223,6 +223,21 @@ def test_layers_are_a_line_at_debug(caplog: pytest.LogCaptureFixture) -> None:
     ]
 
 
+def test_layer_that_is_here_is_not_fetched() -> None:
+    """What the engine extracts of a layer that was here counts neither as fetched nor as to be fetched."""
+    pull = [
+        (0.0, layer("b", "Already exists")),
+        (0.0, layer("a", "Downloading", 1000, 2000)),
+        (1.0, layer("b", "Extracting", 2000, 4000)),
+        (6.0, layer("a", "Downloading", 1000, 2000)),
+    ]
+    assert texts(pull) == [
+        "app:1: 2 layers, 1 of them already here, 2 kB to fetch",
+        "50 %: 1 kB of 2 kB, 0 B/s, 1 of 2 layers done",
+        "app:1: pulled in 6.0 s, 1 kB fetched",
+    ]
+
+
 numbers = st.none() | st.integers(min_value=-1, max_value=1000)
 details = st.fixed_dictionaries({"current": numbers, "total": numbers}, optional={"units": st.just("s")})
 
