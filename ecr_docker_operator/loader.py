@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
+import os.path
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +28,23 @@ class ModelLoader(Loader):
         if botocore_session is None:
             return
         loader = botocore_session.get_component("data_loader")
-        if type(loader) is Loader:
+        if type(loader) is Loader and type(loader.file_loader) is JSONFileLoader:
             paths = list(loader.search_paths)
             quick = cls(extra_search_paths=paths, file_loader=_Files(), include_default_search_paths=False)
             botocore_session.register_component("data_loader", quick)
 
-    def list_available_services(self, type_name: str) -> Collection[str]:
+    def list_available_services(self, type_name: str) -> Sequence[str]:
         """Return the names of the services that have a model of that type; each is looked for when it is asked for."""
         return _Services(self, type_name)
 
 
-class _Services(Collection[str]):
+class _Services(Sequence[str]):
     def __init__(self, loader: ModelLoader, type_name: str) -> None:
         self._loader, self._type_name = loader, type_name
+
+    @cached_property
+    def _all(self) -> list[str]:
+        return Loader.list_available_services(self._loader, self._type_name)  # type: ignore[no-any-return]
 
     def __contains__(self, name: object) -> bool:
         try:
@@ -46,15 +52,18 @@ class _Services(Collection[str]):
         except DataNotFoundError:
             return False
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(Loader.list_available_services(self._loader, self._type_name))
+    def __getitem__(self, index: Any) -> Any:
+        return self._all[index]
 
     def __len__(self) -> int:
-        return len(list(iter(self)))
+        return len(self._all)
 
 
 class _Files(JSONFileLoader):
-    # Those of botocore are OrderedDicts, from when no other had an order; they take three times as long.
+    # What is not compressed is endpoints.json above all, 1.2 MB, for each client. botocore makes OrderedDicts of it,
+    # from when no others had an order, which takes twice as long.
     def load_file(self, file_path: str) -> Any:
-        file = Path(f"{file_path}.json")
-        return json.loads(file.read_bytes()) if file.is_file() else super().load_file(file_path)  # type: ignore[no-untyped-call]
+        plain = f"{file_path}.json"
+        if os.path.isfile(plain):  # noqa: PTH113 - as botocore: a folder that it may not enter has none
+            return json.loads(Path(plain).read_bytes())
+        return super().load_file(file_path)  # type: ignore[no-untyped-call]

@@ -53,7 +53,8 @@ def _where(count: int, seconds: float) -> str:
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     rule = f"medians and middle halves of {count} runs in turn, of pulls {PULLS * count}, each in a new process"
     delay = f"{1000 * ROUND_TRIP:.0f} ms added to each round trip"
-    return f"{machine}, Docker Engine {engine.rstrip(',')}; {packages}; {rule}; {delay}; {seconds:.0f} s."
+    mapped = f"mapped tasks in one process, {AT_A_TIME} at a time, nothing added"
+    return f"{machine}, Docker Engine {engine.rstrip(',')}; {packages}; {rule}; {delay}; {mapped}; {seconds:.0f} s."
 
 
 def _say(text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import sub
 from statistics import median, quantiles
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,12 @@ def with_start(ours: Sequence[float], theirs: Sequence[float], starts: Starts) -
         [mine - my_start + (my_start + their_start) / 2 for mine, _, my_start, their_start in pairs],
         [other - their_start + (my_start + their_start) / 2 for _, other, my_start, their_start in pairs],
     )
+
+
+def without_start(ours: Sequence[float], theirs: Sequence[float], starts: Starts) -> tuple[list[float], list[float]]:
+    """Return what is left of both when their *starts* are taken off."""
+    mine, other = starts
+    return list(map(sub, ours, mine)), list(map(sub, theirs, other))
 
 
 def ratios(ours: Sequence[float], theirs: Sequence[float]) -> Spread:

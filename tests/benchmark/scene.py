@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from botocore.httpsession import get_cert_path
+
 from tests.stand import Stand
 from tests.stand.assembly import Assembly
 from tests.stand.certificates import Authority
@@ -93,7 +95,8 @@ class Scene(Assembly):
         self.image = self.stand.push()
         authority = Authority(self._directory)
         self._authority = self._directory / "authority.pem"
-        self._authority.write_text(authority.certificate)
+        # As many as a worker trusts: to read them takes its time.
+        self._authority.write_text(f"{Path(get_cert_path(True)).read_text()}\n{authority.certificate}")
         at = partial(socket.create_server, (API_ADDRESS, 443))
         listening = self.stand.namespaces.inside(at)
         parts.enter_context(self.stand.aws.over_tls(authority.server_context(), listening))

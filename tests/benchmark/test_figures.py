@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.benchmark.figures import Spread, ratios, with_start
+from tests.benchmark.figures import Spread, ratios, with_start, without_start
 
 
 def test_spread() -> None:
@@ -22,3 +22,8 @@ def test_start_is_the_same_for_both() -> None:
     """A start that took longer by chance is no difference between two peers; what they do after it is."""
     ours, theirs = with_start([1130, 1055], [1070, 1105], ([1100, 1025], [1050, 1085]))
     assert (ours, theirs) == ([1105, 1085], [1095, 1075])
+
+
+def test_start_is_taken_off() -> None:
+    """Without their starts, what is left is each one's own."""
+    assert without_start([1130, 1055], [1070, 1105], ([1100, 1025], [1050, 1085])) == ([30, 30], [20, 20])

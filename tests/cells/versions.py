@@ -35,7 +35,18 @@ class Cell:
 
 CELLS = (
     # The lowest versions that pyproject.toml allows.
-    Cell("2.11.0", "3.11", ("3.11", "3.12"), provider="4.5.0", amazon="9.0.0", docker="7.1.0"),
+    Cell(
+        "2.11.0",
+        "3.11",
+        ("3.11", "3.12"),
+        provider="4.5.0",
+        amazon="9.0.0",
+        docker="7.1.0",
+        pins=(
+            ("boto3==1.34.90", "the lowest that this amazon provider allows"),
+            ("botocore==1.34.90", "likewise"),
+        ),
+    ),
     Cell("2.11.2", "3.12", ("3.11", "3.12")),
     Cell(
         "3.0.6",

@@ -1,4 +1,4 @@
-"""What this package leans on in docker-py and in the two providers; each failure says what moved.
+"""What this package leans on in docker-py, in the two providers and in boto3; each failure says what moved.
 
 Nothing of ours is in these tests, but for what they stand in for.
 """
@@ -21,8 +21,8 @@ from airflow.providers.docker.hooks.docker import DockerHook
 from airflow.providers.docker.operators.docker import DockerOperator
 from airflow.providers.docker.operators.docker_swarm import DockerSwarmOperator
 from botocore.config import Config
-from botocore.exceptions import ClientError, UnknownServiceError
-from botocore.loaders import Loader
+from botocore.exceptions import ClientError, DataNotFoundError, UnknownServiceError
+from botocore.loaders import JSONFileLoader, Loader
 from docker.api.client import APIClient
 from docker.auth import AuthConfig, convert_to_hostname
 from docker.errors import APIError, DockerException
@@ -424,36 +424,6 @@ def test_aws_hook_asks_sts_as_its_connection_is_configured(aws: Aws, monkeypatch
         hook.get_session().get_credentials().get_frozen_credentials()
 
 
-def test_boto3_loads_models_by_a_component() -> None:
-    """boto3's session has ``_session``, botocore's, by whose ``data_loader`` it loads the models for a client."""
-    loaded = []
-
-    class Noting(Loader):
-        def load_service_model(self, service_name: str, type_name: str, api_version: str | None = None) -> Any:
-            loaded.append(service_name)
-            return super().load_service_model(service_name, type_name, api_version)
-
-    session = boto3.session.Session(region_name=REGION)
-    botocore_session = vars(session).get("_session")
-    assert botocore_session is not None, "boto3's session keeps botocore's elsewhere: all services are listed again."
-    assert type(botocore_session.get_component("data_loader")) is Loader, "botocore has another loader: likewise."
-    botocore_session.register_component("data_loader", Noting())  # type: ignore[no-untyped-call]
-    session.client("ecr")
-    assert set(loaded) == {"ecr"}, "boto3 does not load the models for a client by its data_loader: likewise."
-
-
-def test_botocores_loader_lists_services() -> None:
-    """Its ``load_service_model`` asks ``list_available_services`` whether there is such a service."""
-
-    class Nothing(Loader):
-        def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002
-            return []
-
-    loader = Nothing()  # type: ignore[no-untyped-call]
-    with pytest.raises(UnknownServiceError):
-        loader.load_service_model("ecr", "service-2")
-
-
 def test_aws_hook_tells_its_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     """The endpoint of a service is the connection's for that service, else its general one, else none."""
     extra = '{"endpoint_url": "http://all", "service_config": {"ecr": {"endpoint_url": "http://ecr"}}}'
@@ -482,3 +452,48 @@ def _record(request_: Callable[[APIClient], None], client: APIClient, engine: Re
     with suppress(APIError):
         request_(client)
     return engine.asked[before:]
+
+
+# boto3 and botocore
+
+
+def test_boto3_loads_models_by_a_component() -> None:
+    """boto3's session has ``_session``, botocore's, by whose ``data_loader`` it loads the models for a client."""
+    loaded = []
+
+    class Noting(Loader):
+        def load_service_model(self, service_name: str, type_name: str, api_version: str | None = None) -> Any:
+            loaded.append(service_name)
+            return super().load_service_model(service_name, type_name, api_version)
+
+    session = boto3.session.Session(region_name=REGION)
+    botocore_session = vars(session).get("_session")
+    assert botocore_session is not None, "boto3's session keeps botocore's elsewhere: all services are listed again."
+    assert type(botocore_session.get_component("data_loader")) is Loader, "botocore has another loader: likewise."
+    botocore_session.register_component("data_loader", Noting())  # type: ignore[no-untyped-call]
+    session.client("ecr")
+    assert set(loaded) == {"ecr"}, "boto3 does not load the models for a client by its data_loader: likewise."
+
+
+def test_botocores_loader_is_made_of_parts() -> None:
+    """A loader looks where another one does, if it is given its paths, and reads by what it is given for that."""
+    loader = Loader()
+    files = JSONFileLoader()
+    again = Loader(extra_search_paths=list(loader.search_paths), file_loader=files, include_default_search_paths=False)
+    assert again.search_paths == loader.search_paths
+    assert again.file_loader is files
+    assert again.list_api_versions("ecr", "service-2") == ["2015-09-21"]
+    with pytest.raises(DataNotFoundError):
+        again.list_api_versions("ecr", "no-such-kind")
+
+
+def test_botocores_loader_lists_services() -> None:
+    """Its ``load_service_model`` asks ``list_available_services`` whether there is such a service."""
+
+    class Nothing(Loader):
+        def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002
+            return []
+
+    loader = Nothing()  # type: ignore[no-untyped-call]
+    with pytest.raises(UnknownServiceError):
+        loader.load_service_model("ecr", "service-2")

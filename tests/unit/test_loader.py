@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 from botocore.exceptions import UnknownServiceError
-from botocore.loaders import Loader
+from botocore.loaders import JSONFileLoader, Loader
 
 from ecr_docker_operator.credentials import AwsIdentity
 from ecr_docker_operator.loader import ModelLoader
@@ -19,11 +22,21 @@ from ecr_docker_operator.registry import EcrRegistry
 from tests.stand.hosts import ACCOUNT, REGION
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.stand.aws import Aws
 
 MODELS = [("ecr", "service-2"), ("ecr", "endpoint-rule-set-1"), ("ecr-public", "service-2"), ("sts", "service-2")]
+
+
+class OwnLoader(Loader):
+    """Somebody's own."""
+
+
+class OwnFiles(JSONFileLoader):
+    """Likewise, for what reads the files."""
+
 
 LISTED = """
 import os, sys
@@ -92,6 +105,40 @@ def test_model_of_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert loader.load_service_model("ecr", "service-2")["metadata"] == {"serviceId": "of the user's own"}
 
 
+@pytest.mark.parametrize("suffix", [".json", ".json.gz"])
+def test_model_in_either_form(suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model's file may be compressed, as botocore's own are, or not."""
+    content = json.dumps({"metadata": {"serviceId": suffix}}).encode()
+    folder = tmp_path / "ecr" / "2099-01-01"
+    folder.mkdir(parents=True)
+    (folder / f"service-2{suffix}").write_bytes(gzip.compress(content) if suffix.endswith(".gz") else content)
+    monkeypatch.setenv("AWS_DATA_PATH", str(tmp_path))
+    assert installed().load_service_model("ecr", "service-2")["metadata"] == {"serviceId": suffix}
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Take the rights of a user that owns nothing; if we are root."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+def test_folder_that_may_not_be_entered(tmp_path: Path) -> None:
+    """A folder that the worker's user may not enter has no models, and stops no pull."""
+    (tmp_path / "service-2.json").write_text("{}")
+    files = installed().file_loader
+    tmp_path.chmod(0o600)
+    with as_nobody():
+        found = files.load_file(str(tmp_path / "service-2"))
+    tmp_path.chmod(0o700)
+    assert found is None
+
+
 def test_service_that_is_not_there() -> None:
     """botocore says what it says without us, with the names of all services."""
     said = []
@@ -109,18 +156,15 @@ def test_service_that_is_not_there() -> None:
 def test_names_of_all_services() -> None:
     """Who asks for all names gets those that botocore's own loader finds."""
     names, theirs = installed().list_available_services("service-2"), Loader().list_available_services("service-2")
-    assert (list(names), len(names)) == (theirs, len(theirs))
+    assert (list(names), len(names), names[0]) == (theirs, len(theirs), theirs[0])
     assert "sts" in names
     assert "stsx" not in names
 
 
-def test_loader_of_the_users_own_stays() -> None:
-    """A session whose loader is another than botocore's own keeps it."""
-
-    class Own(Loader):
-        pass
-
-    loader = Own()  # type: ignore[no-untyped-call]
+@pytest.mark.parametrize("make", [OwnLoader, lambda: Loader(file_loader=OwnFiles())], ids=["loader", "files"])
+def test_loader_of_the_users_own_stays(make: Callable[[], Loader]) -> None:
+    """A session whose loader, or what reads its files, is another than botocore's own keeps it."""
+    loader = make()
     session = session_with(loader)
     ModelLoader.install(session)
     assert loader_of(session) is loader
