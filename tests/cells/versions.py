@@ -43,8 +43,8 @@ CELLS = (
         amazon="9.0.0",
         docker="7.1.0",
         pins=(
-            ("boto3==1.34.90", "the lowest that this amazon provider allows"),
-            ("botocore==1.34.90", "likewise"),
+            ("boto3==1.40.76", "the lowest that knows all of ECR's endpoints, where 1.34.90 would be allowed"),
+            ("botocore==1.40.76", "likewise"),
         ),
     ),
     Cell("2.11.2", "3.12", ("3.11", "3.12")),
