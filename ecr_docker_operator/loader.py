@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os.path
 from collections.abc import Sequence
 from functools import cached_property
@@ -11,6 +12,8 @@ from typing import Any
 
 from botocore.exceptions import DataNotFoundError
 from botocore.loaders import JSONFileLoader, Loader
+
+log = logging.getLogger(__name__)
 
 
 class ModelLoader(Loader):
@@ -23,15 +26,18 @@ class ModelLoader(Loader):
     @classmethod
     def install(cls, session: Any) -> None:
         """Let *session*, one of boto3's, load its models so, unless its loader is another than botocore's own."""
-        # boto3 has no public way to it. If this one is gone, nothing is lost but time.
-        botocore_session = getattr(session, "_session", None)
-        if botocore_session is None:
-            return
-        loader = botocore_session.get_component("data_loader")
-        if type(loader) is Loader and type(loader.file_loader) is JSONFileLoader:
+        try:
+            # boto3 has no public way to it.
+            botocore_session = session._session  # noqa: SLF001
+            loader = botocore_session.get_component("data_loader")
+            if type(loader) is not Loader or type(loader.file_loader) is not JSONFileLoader:
+                return
             paths = list(loader.search_paths)
             quick = cls(extra_search_paths=paths, file_loader=_Files(), include_default_search_paths=False)
             botocore_session.register_component("data_loader", quick)
+        except (AttributeError, TypeError) as error:
+            # A later boto3 may keep it elsewhere, or make it of other parts. Nothing is lost but time.
+            log.debug("%r: models are loaded by botocore's own loader: %r", session, error)
 
     def list_available_services(self, type_name: str) -> Sequence[str]:
         """Return the names of the services that have a model of that type; each is looked for when it is asked for."""
@@ -61,7 +67,7 @@ class _Services(Sequence[str]):
 
 class _Files(JSONFileLoader):
     # What is not compressed is endpoints.json above all, 1.2 MB, for each client. botocore makes OrderedDicts of it,
-    # from when no others had an order, which takes twice as long.
+    # which dates from when a plain dict kept no order, and takes twice as long.
     def load_file(self, file_path: str) -> Any:
         plain = f"{file_path}.json"
         if os.path.isfile(plain):  # noqa: PTH113 - as botocore: a folder that it may not enter has none

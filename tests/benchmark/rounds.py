@@ -36,7 +36,7 @@ class Rounds:
         for number in range(-1, count):
             found = [(self.pulling, self._all(PULLING, turn, pulls=True)) for turn in range(PULLS)]
             found.append((self.present, self._all(PRESENT, number, pulls=False)))
-            parts, floor = self._scene.work("ask", HOST), self._scene.work("call", REGION)
+            parts, floor = self._scene.work("time_login", HOST), self._scene.work("time_bare_call", REGION)
             say(f"round {number + 1} of {count}")
             if number < 0:
                 continue

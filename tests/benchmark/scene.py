@@ -117,7 +117,7 @@ class Scene(Assembly):
         dag_file = self._directory / f"{name}.py"
         dag_file.write_text(_DAG.format(module=module, name=name, tasks=TASKS, image=self.image))
         parameters = {"image": self.image, "auto_remove": "success", **peer.parameters}
-        figures = self.work("work", module, name, str(dag_file), parameters, has_helper=peer.has_helper)
+        figures = self.work("run_task", module, name, str(dag_file), parameters, has_helper=peer.has_helper)
         figures["aws"] = [call.operation for call in self.stand.aws.calls]
         figures["registry"] = self.asked_of_registry()
         return figures

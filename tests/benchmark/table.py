@@ -55,7 +55,7 @@ def _parsing(rounds: Rounds) -> list[Row]:
     more, heavy = len(ours - plain), ", ".join(sorted(name for name in ours - plain if _is_heavy(name)))
     return [
         _cpu("import: CPU", rounds, "import_cpu"),
-        Row("import: modules", name, f"{more} more, {heavy or NOTHING}", NOTHING, not heavy, is_count=True),
+        Row("import and parse: modules", name, f"{more} more, {heavy or NOTHING}", NOTHING, not heavy, is_count=True),
         _cpu(f"parse of a file of {TASKS} tasks: CPU", rounds, "parse_cpu"),
     ]
 

@@ -60,6 +60,7 @@ def test_peers_pull_too(peer: Peer, scene: Scene) -> None:
 
 def test_parsing_imports_nothing_of_aws(scene: Scene) -> None:
     """Neither boto3 nor the amazon provider is imported with the operator, but our own modules and one of Airflow's."""
+    scene.pull_by_hand()
     plain, ours = (set(scene.run(peer, pulls=False)["modules"]) for peer in (PLAIN, OURS))
     ours_alone = {name for name in ours if name.partition(".")[0] == "ecr_docker_operator"}
     assert ours_alone

@@ -177,6 +177,16 @@ def test_session_without_a_botocore_session() -> None:
     assert vars(session) == {}
 
 
+@pytest.mark.parametrize("part", ["file_loader", "_search_paths"])
+def test_loader_of_other_parts(part: str) -> None:
+    """A loader of botocore's which is not made as we know it stays, and stops no pull."""
+    loader = Loader()
+    delattr(loader, part)
+    session = session_with(loader)
+    ModelLoader.install(session)
+    assert loader_of(session) is loader
+
+
 def test_role_of_a_profile(aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a profile needs of other services, here AWS STS, is found by the same loader."""
     worker = next(iter(aws.identities.values()))

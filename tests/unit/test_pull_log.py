@@ -69,6 +69,19 @@ def test_garbage_is_collected_again(refused: bool, engine: RecordingEngine, aws:
     assert gc.isenabled()
 
 
+def test_garbage_that_is_not_collected_stays_so(engine: RecordingEngine, aws: Aws) -> None:
+    """Whoever has switched the collection off finds it so after the pull."""
+    engine.stream = STREAM
+    gc.disable()
+    try:
+        run(engine)
+        collects = gc.isenabled()
+    finally:
+        gc.enable()
+    assert len(aws.tokens) == 1
+    assert not collects
+
+
 def test_pull_from_elsewhere(engine: RecordingEngine, told: Callable[[], str]) -> None:
     """Of an image that is not in Amazon ECR, DockerOperator logs what it always does."""
     engine.stream = STREAM
