@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from operator import sub
-from statistics import median, quantiles
+from operator import add, sub
+from statistics import mean, median, quantiles
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -39,11 +39,9 @@ def with_start(ours: Sequence[float], theirs: Sequence[float], starts: Starts) -
 
     What a process does before it differs from its neighbour's is the same work, and takes now more, now less.
     """
-    pairs = list(zip(ours, theirs, *starts, strict=True))
-    return (
-        [mine - my_start + (my_start + their_start) / 2 for mine, _, my_start, their_start in pairs],
-        [other - their_start + (my_start + their_start) / 2 for _, other, my_start, their_start in pairs],
-    )
+    mine, other = without_start(ours, theirs, starts)
+    means = [mean(pair) for pair in zip(*starts, strict=True)]
+    return list(map(add, mine, means)), list(map(add, other, means))
 
 
 def without_start(ours: Sequence[float], theirs: Sequence[float], starts: Starts) -> tuple[list[float], list[float]]:

@@ -50,12 +50,13 @@ def rows(rounds: Rounds, by_hand: Sequence[str], mapped: Mapped) -> list[Row]:
 
 
 def _parsing(rounds: Rounds) -> list[Row]:
-    name = PLAIN.name
     ours, plain = (set(rounds.present[peer][0]["modules"]) for peer in (OURS, PLAIN))
-    more, heavy = len(ours - plain), ", ".join(sorted(name for name in ours - plain if _is_heavy(name)))
+    more = ours - plain
+    heavy = ", ".join(sorted(name for name in more if _is_heavy(name)))
+    modules = f"{len(more)} more, {heavy or NOTHING}"
     return [
         _cpu("import: CPU", rounds, "import_cpu"),
-        Row("import and parse: modules", name, f"{more} more, {heavy or NOTHING}", NOTHING, not heavy, is_count=True),
+        Row("import and parse: modules", PLAIN.name, modules, NOTHING, not heavy, is_count=True),
         _cpu(f"parse of a file of {TASKS} tasks: CPU", rounds, "parse_cpu"),
     ]
 

@@ -446,14 +446,6 @@ def test_aws_hook_without_its_connection_goes_on(aws: Aws) -> None:
     assert {call.arn for call in aws.token_calls()} == {f"arn:aws:iam::{ACCOUNT}:user/worker"}
 
 
-def _record(request_: Callable[[APIClient], None], client: APIClient, engine: RecordingEngine) -> list[Any]:
-    before = len(engine.asked)
-    # The recording engine knows no image; what counts is what it was asked.
-    with suppress(APIError):
-        request_(client)
-    return engine.asked[before:]
-
-
 # boto3 and botocore
 
 
@@ -497,3 +489,11 @@ def test_botocores_loader_lists_services() -> None:
     loader = Nothing()  # type: ignore[no-untyped-call]
     with pytest.raises(UnknownServiceError):
         loader.load_service_model("ecr", "service-2")
+
+
+def _record(request_: Callable[[APIClient], None], client: APIClient, engine: RecordingEngine) -> list[Any]:
+    before = len(engine.asked)
+    # The recording engine knows no image; what counts is what it was asked.
+    with suppress(APIError):
+        request_(client)
+    return engine.asked[before:]
