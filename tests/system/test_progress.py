@@ -6,6 +6,7 @@ import logging
 import random
 import re
 import time
+from functools import cache
 from itertools import dropwhile
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,6 @@ HOST = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 MEGABYTE = 1_000_000
 # Six layers, of which the engine fetches three at a time.
 CONTENTS = [random.Random(seed).randbytes(MEGABYTE) for seed in range(4)]  # noqa: S311 - not for secrets
-IMAGE = build("slow", more=CONTENTS)
 # With it, a layer of a megabyte takes six seconds and the image twelve, or longer: more than one line is due.
 PAUSE = 0.2
 
@@ -46,6 +46,13 @@ def shown(capsys: pytest.CaptureFixture[str]) -> Callable[[], list[str]]:
         return list(dropwhile(lambda line: not line.startswith("::group::"), found))
 
     return lines
+
+
+@cache
+def six_layers() -> Image:
+    """Return an image of six layers, four of them a megabyte."""
+    # Not at import: the stand may have to install what it is made of.
+    return build("slow", more=CONTENTS)
 
 
 def run(image: str, **parameters: Any) -> None:
@@ -68,7 +75,7 @@ def megabytes(image: Image) -> float:
 def test_cold_pull(stand: Stand, shown: Callable[[], list[str]], caplog: pytest.LogCaptureFixture) -> None:
     """A slow pull of several layers is a line at its start, a few on its way, and one at its end; none per layer."""
     stand.registry.pace = lambda: time.sleep(PAUSE)
-    image = stand.push("slow", image=IMAGE)
+    image = stand.push("slow", image=six_layers())
     caplog.set_level(logging.INFO)
     run(image)
     first, *between, last = of_pull(shown(), image)
@@ -81,10 +88,10 @@ def test_cold_pull(stand: Stand, shown: Callable[[], list[str]], caplog: pytest.
             line,
         )
     [percent, *_] = [line for line in between if re.match(r"\d+ %: .* left$", line)]
-    assert float(percent.split(" of ")[1].split()[0]) == pytest.approx(megabytes(IMAGE), rel=0.01)
-    found = re.fullmatch(rf"pulled in [0-9.]+ s, (\S+) MB fetched, {digest(IMAGE.manifest)}", last)
+    assert float(percent.split(" of ")[1].split()[0]) == pytest.approx(megabytes(six_layers()), rel=0.01)
+    found = re.fullmatch(rf"pulled in [0-9.]+ s, (\S+) MB fetched, {digest(six_layers().manifest)}", last)
     assert found
-    assert float(found[1]) == pytest.approx(megabytes(IMAGE), rel=0.01)
+    assert float(found[1]) == pytest.approx(megabytes(six_layers()), rel=0.01)
     assert "Pulling fs layer" not in caplog.text
     seconds = float(last.split()[2])
     assert len(between) <= seconds / 5
@@ -99,7 +106,7 @@ def shape(line: str) -> str:
 
 def test_shared_layers(stand: Stand, shown: Callable[[], list[str]]) -> None:
     """Layers that the engine has are named as such, and only what is missing is counted."""
-    run(stand.push("shared", "1", image=IMAGE))
+    run(stand.push("shared", "1", image=six_layers()))
     shown()
     image = stand.push("shared", "2", image=build("slow", more=[*CONTENTS, CONTENTS[0][::-1]]))
     stand.registry.pace = lambda: time.sleep(PAUSE)
@@ -167,13 +174,14 @@ def test_ones_own_code_gets_the_engines_words(stand: Stand) -> None:
 def test_log_of_a_task(stand: Stand, test_dags: AirflowHome) -> None:
     """In the log of a real task: the image's full name, the lines in their order, and each group ended."""
     stand.registry.pace = lambda: time.sleep(PAUSE)
-    image = stand.push("slow", image=IMAGE)
+    image = stand.push("slow", image=six_layers())
     task = test_dags.run("progress", stand.environment)
     assert task.states == {("pulled", -1): "success", ("refused", -1): "failed"}, task.log
     found = re.findall(r"::group::Pulling docker image (\S+)(.*?)::endgroup::", task.log, re.DOTALL)
     pulls = dict(found)
     assert pulls.keys() == {image, f"{HOST}/refused:1"}, task.log
-    texts = [f"{image}: 6 layers, at least ", " of 6 layers done", f"{image}: pulled in ", digest(IMAGE.manifest)]
+    known = digest(six_layers().manifest)
+    texts = [f"{image}: 6 layers, at least ", " of 6 layers done", f"{image}: pulled in ", known]
     places = [pulls[image].find(text) for text in texts]
     assert -1 not in places, task.log
     assert places == sorted(places), task.log

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import socket
 import subprocess
 import sys
@@ -130,6 +131,19 @@ def test_it_refuses_the_anonymous(stand: Stand) -> None:
     """Without a login there is no pull."""
     with pytest.raises(APIError, match="no basic auth credentials"):
         stand.engine.client.pull(stand.push(), auth_config={})
+
+
+def test_tests_are_found_before_it_installs_anything(tmp_path: Path) -> None:
+    """On a machine without the programs of the stand, no module of tests fails when it is imported."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"],
+        capture_output=True,
+        cwd=ROOT,
+        env={**os.environ, "PATH": str(tmp_path)},
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
 
 
 def test_it_says_what_is_missing() -> None:
