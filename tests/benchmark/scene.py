@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -110,7 +111,7 @@ class Scene(Assembly):
         :param pulls: whether the engine does not have the image.
         """
         if pulls:
-            self.stand.engine.forget(self.image)
+            self._renew_image()
         self.stand.aws.calls.clear()
         self.stand.registry.requests.clear()
         module, name = peer.operator
@@ -139,12 +140,13 @@ class Scene(Assembly):
             return Mapped(figures["tasks"], figures["failed"], len(self.stand.aws.token_calls()), pulls.result())
 
     def asked_of_registry(self) -> list[str]:
-        """Return the requests that the registry and its layers' store have had: method and path."""
-        return [f"{request.method} {request.path.partition('?')[0]}" for request in self.stand.registry.requests]
+        """Return the requests that the registry and its layers' store have had: method and path, without digests."""
+        found = (f"{request.method} {request.path.partition('?')[0]}" for request in self.stand.registry.requests)
+        return [re.sub(r"[0-9a-f]{64}", "DIGEST", request) for request in found]
 
     def pull_by_hand(self) -> None:
         """Pull the image with Docker's own command, logged in beforehand."""
-        self.stand.engine.forget(self.image)
+        self._renew_image()
         config = self._directory / "by-hand"
         config.mkdir(exist_ok=True)
         token = self.stand.aws.issue("ecr", REGION, self.stand.worker)
@@ -152,6 +154,11 @@ class Scene(Assembly):
         self.stand.registry.requests.clear()
         docker = [find_program("docker"), "--config", str(config), "--host", self.stand.engine.url]
         subprocess.run([*docker, "pull", "--quiet", self.image], check=True, stdout=subprocess.DEVNULL)
+
+    def _renew_image(self) -> None:
+        # The engine may keep the manifest of the old one a little longer than the image, and then not ask for it.
+        self.stand.engine.forget(self.image)
+        self.stand.push()
 
     def work(self, what: str, *arguments: Any, has_helper: bool = False) -> dict[str, Any]:
         """Return what a function of :mod:`tests.benchmark.worker` returns in a new process beside the engine."""
