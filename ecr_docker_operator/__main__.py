@@ -1,6 +1,6 @@
 """The package's command line: ``python -m ecr_docker_operator check IMAGE``."""
 
-from ecr_docker_operator.cli import main
+from ecr_docker_operator.check.cli import main
 
 if __name__ == "__main__":
     main()

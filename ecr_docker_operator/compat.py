@@ -1,4 +1,4 @@
-"""The only file that knows where Airflow 2 and Airflow 3 keep things."""
+"""What differs between versions of Airflow; no other file knows."""
 
 from __future__ import annotations
 

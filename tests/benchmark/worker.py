@@ -110,8 +110,9 @@ def time_bare_call(region: str) -> dict[str, Any]:
 def time_login(host: str) -> dict[str, Any]:
     """Return what the parts of one login of ours take, in an Airflow that has parsed a DAG file."""
     from ecr_docker_operator import hook  # noqa: F401
-    from ecr_docker_operator.credentials import AwsIdentity, fetch_credentials
-    from ecr_docker_operator.registry import EcrRegistry
+    from ecr_docker_operator.aws.identity import AwsIdentity
+    from ecr_docker_operator.aws.token import fetch_credentials
+    from ecr_docker_operator.ecr.registry import EcrRegistry
 
     registry = EcrRegistry.parse(host)
     assert registry is not None

@@ -175,14 +175,14 @@ CASES = [
     Case(
         "engine not there",
         "{nowhere}: not connected to the Docker engine. No such file or directory. "
-        "Start the engine there, or name in docker_url where it is.",
+        "Start the engine there, or set docker_url to where it is.",
         no_engine,
         EcrEngineError,
     ),
     Case(
         "TLS of the engine",
         "{remote}: not connected to the Docker engine. * The engine did not accept the worker's certificate, or got "
-        "none: name one in tls_client_cert, and its key in tls_client_key, that is valid today and signed by an "
+        "none: set tls_client_cert, and its key in tls_client_key, to one that is valid today and signed by an "
         "authority of the engine's tlscacert.",
         stranger,
         EcrEngineError,
@@ -220,7 +220,7 @@ CASES = [
     ),
     Case(
         "killed, not out of memory",
-        f"{KILLED}; the engine does not report that it was out of memory. See who stopped it.'}}}}, "
+        f"{KILLED}; the engine does not report that it was out of memory. Find out who stopped it.'}}}}, "
         "'StatusCode': 137}}",
         once_it_runs(lambda scene, container: scene.stand.engine.client.kill(container)),
         DockerContainerFailedException,

@@ -148,7 +148,7 @@ CASES = [
     Case(
         "partial credentials",
         f"{NO_TOKEN} Partial credentials found in env, missing: AWS_SECRET_ACCESS_KEY. "
-        "Complete the credentials; a key id and a secret key belong together.",
+        "Complete the credentials: a key id and a secret key belong together.",
         half_a_key,
         EcrTokenError,
     ),
@@ -206,7 +206,7 @@ CASES = [
         "container metadata hanging",
         f"{NO_TOKEN} Error when retrieving credentials from container-role: Error retrieving metadata: Received error "
         'when attempting to retrieve container metadata: Read timeout on endpoint URL: "{metadata}". '
-        "Check what gives the worker its credentials; it did not answer, or not with any.",
+        "Check what gives the worker its credentials: it did not answer, or answered without any.",
         task_role_hangs,
         EcrTokenError,
     ),

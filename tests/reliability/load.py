@@ -15,7 +15,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ecr_docker_operator.credentials import DEFAULT_CONFIG
+from ecr_docker_operator.aws.identity import DEFAULT_CONFIG
 from tests.deployment import Deployment
 from tests.stand import Stand
 from tests.stand.aws import Aws, Quota

@@ -21,8 +21,8 @@ NOT_PULLED = "{image}: not pulled from {registry} for {worker}."
 DENIED = "pull access denied for {host}/{repository}, repository does not exist or may require 'docker login': denied:"
 ACTIONS = "ecr:BatchGetImage and ecr:GetDownloadUrlForLayer"
 token_expired = while_set(lambda scene: scene.stand.aws, "lifetime", 0)
-NO_BETTER = "A new token fared no better: check the worker's clock, and that the region is the registry's."
-UNKNOWN = "The registry does not know the token: check that the host is the registry that was meant."
+NO_BETTER = "A new token did not help: check the worker's clock, and that the region is the registry's."
+UNKNOWN = "The registry does not know the token: check that the host is the registry that you mean."
 DOWNLOAD = "error pulling image configuration: download failed after attempts=*:"
 
 
@@ -179,7 +179,7 @@ CASES = [
     _case(
         "429",
         "toomanyrequests: Rate exceeded",
-        "The registry is throttling. The task can be tried again.",
+        "The registry limits the rate of requests. The task can be tried again.",
         registry_answers("/manifests/", error(429, "TOOMANYREQUESTS", "Rate exceeded")),
     ),
     _case(

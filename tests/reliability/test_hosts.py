@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ecr_docker_operator.auth import EcrAuthConfig
-from ecr_docker_operator.credentials import AwsIdentity
-from ecr_docker_operator.registry import EcrRegistry
+from ecr_docker_operator.aws.identity import AwsIdentity
+from ecr_docker_operator.ecr.registry import EcrRegistry
+from ecr_docker_operator.engine.logins import EcrAuthConfig
 from tests.reliability.hosts import NUMBER, PUBLIC, REAL, generate_hosts, read
 
 if TYPE_CHECKING:

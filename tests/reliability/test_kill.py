@@ -186,7 +186,7 @@ def test_no_container_after_on_kill(stuck: Phase, stand: Stand, tmp_path: Path) 
             wait_for_it()
             runner.send(signal.SIGTERM)
             runner.read("KILLED")
-        expected = "The task was killed before its container started, so it is not started any more."
+        expected = "The task was killed before its container started."
         assert runner.read("ERROR") == expected
         runner.check_that_nothing_stays()
         runner.check_that_it_runs_again()

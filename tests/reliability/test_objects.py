@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ecr_docker_operator import EcrDockerHook, EcrDockerOperator
-from ecr_docker_operator.credentials import AwsIdentity, fetch_credentials
-from ecr_docker_operator.registry import EcrRegistry
+from ecr_docker_operator.aws.identity import AwsIdentity
+from ecr_docker_operator.aws.token import fetch_credentials
+from ecr_docker_operator.ecr.registry import EcrRegistry
 from tests.reliability.places import error, inside, thing
 from tests.reliability.scan import Scanner
 from tests.stand.aws import AwsError

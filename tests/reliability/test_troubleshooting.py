@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.providers.common.compat.sdk import DAG
 
+import ecr_docker_operator
 from ecr_docker_operator import (
     EcrDockerHook,
     EcrDockerOperator,
@@ -21,10 +22,10 @@ from ecr_docker_operator import (
     EcrKilledError,
     EcrPullError,
     EcrUpstreamError,
-    pull,
 )
-from ecr_docker_operator.credentials import AwsIdentity
-from ecr_docker_operator.registry import EcrRegistry
+from ecr_docker_operator.aws.identity import AwsIdentity
+from ecr_docker_operator.ecr.registry import EcrRegistry
+from ecr_docker_operator.engine.pull import ImageRequest
 from tests.reliability.cases import CASES
 from tests.stand.hosts import ACCOUNT, REGION
 
@@ -77,13 +78,13 @@ def told() -> Iterator[tuple[type[Exception], str]]:
     with pytest.raises(EcrInputError) as caught:
         EcrDockerHook(base_url="unix:///run/docker.sock", registry_host="registry.example.com", registry_id=ACCOUNT)
     yield EcrInputError, str(caught.value)
-    yield EcrInputError, str(EcrInputError.no_default_region(AwsIdentity(None), ValueError("no such profile")))
+    yield EcrInputError, str(EcrInputError.no_default_region(str(AwsIdentity(None)), "no such profile"))
     for answer in ANSWERS:
-        error = EcrPullError.from_engine(IMAGE, REGISTRY, AwsIdentity(None), answer)
+        error = ImageRequest(IMAGE, REGISTRY, AwsIdentity(None), "unix:///run/docker.sock").refused(answer)
         assert not str(error).endswith(f"{answer}."), "there is no next step"
         yield EcrPullError, str(error)
     yield EcrEngineError, str(EcrEngineError.not_connected({"unix:///run/docker.sock": "Permission denied"}))
-    yield EcrKilledError, str(EcrKilledError.before_start())
+    yield EcrKilledError, str(EcrKilledError())
     yield EcrUpstreamError, str(EcrUpstreamError.moved("APIClient._auth_configs", "8.0.0"))
 
 
@@ -142,7 +143,7 @@ def test_warnings_are_the_codes(logged: Callable[[str], int]) -> None:
     """The warnings that the list quotes are logged by this package, but for one, which is the amazon provider's."""
     own = [
         node.value
-        for path in Path(pull.__file__).parent.glob("*.py")
+        for path in Path(ecr_docker_operator.__file__).parent.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     ]

@@ -140,7 +140,7 @@ CASES = [
     Case(
         "TLS refused",
         f"{NO_TOKEN} SSL validation failed for {{endpoint}}/ * certificate verify failed*. "
-        "Name the file with the certificates of whoever answers in AWS's place in verify.",
+        "Set verify to the file with the certificates of the proxy that answers for AWS.",
         unknown_authority,
         EcrTokenError,
         {"botocore_config": IMPATIENT},

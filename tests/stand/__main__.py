@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from ecr_docker_operator import EcrError
-from ecr_docker_operator.image import locate
+from ecr_docker_operator.ecr.reference import resolve
 from tests.airflow_home import AirflowHome
 from tests.stand import Stand
 from tests.stand.images import build
@@ -30,7 +30,7 @@ def main() -> int:
             stand = parts.enter_context(Stand())
             image = stand.push("hello", image=build(HELLO))
             environment = {**stand.environment, "ECR_IMAGE": image}
-        _, registry = locate(image, None, None, lambda: None)
+        _, registry = resolve(image, None, None, lambda: None)
         say(f"Running dags/quickstart.py through Airflow, with the image {image}.")
         run = AirflowHome(directory, DAGS).run("quickstart", environment)
         if not run.succeeded:

@@ -14,8 +14,7 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG
 
 from ecr_docker_operator import EcrDockerOperator, EcrError
-from ecr_docker_operator.check import Step, run
-from ecr_docker_operator.units import in_bytes
+from ecr_docker_operator.check.steps import Step, run
 from tests.reliability.case import HOST, Scene
 from tests.reliability.cases import CASES
 from tests.reliability.registry_cases import NOT_PULLED
@@ -25,18 +24,17 @@ from tests.stand.registry import PUBLIC
 from tests.system.conftest import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from tests.airflow_home import AirflowHome
     from tests.stand import Stand
-    from tests.stand.engine import Engine
 
 pytestmark = pytest.mark.stand
 
 BY_PYTHON = (sys.executable, "-m", "ecr_docker_operator")
 BY_AIRFLOW = (sys.executable, "-m", "airflow", "ecr-docker")
-STEPS = ["image", "engine", "identity", "token", "registry", "digest", "architecture", "disk"]
+STEPS = ["image", "engine", "identity", "token", "registry", "digest", "architecture"]
 NOBODY = "AWS connection 'aws_default' (there is none, so the worker's own AWS credentials)"
 LIST_TYPE = "application/vnd.docker.distribution.manifest.list.v2+json"
 # What befalls layers, a check does not see. But the engine reads the image's configuration in the same way.
@@ -117,11 +115,10 @@ def test_all_is_well(by: Sequence[str], stand: Stand) -> None:
         "registry": f"{HOST} accepts the token",
         "digest": digest(content.manifest),
         "architecture": platform,
-        "disk": f"{in_bytes(sum(map(len, content.layers)))} to fetch; * free",
     }
     assert [(mark, name) for mark, name, _ in lines] == [("✓", name) for name in STEPS]
     for _, name, text in lines:
-        assert re.fullmatch(re.escape(texts[name]).replace(r"\*", r"[-\d. :]+(?: UTC| [kMGT]?B)?"), text), text
+        assert re.fullmatch(re.escape(texts[name]).replace(r"\*", r"[-\d :]+ UTC"), text), text
     assert (status, errors) == (0, "")
     [token] = stand.aws.tokens
     assert stand.registry.logins()[0] == f"AWS:{token.password}"
@@ -143,7 +140,6 @@ def test_json(stand: Stand) -> None:
     facts = {name: value for step in document["steps"] for name, value in step.items() if name not in ("name", "text")}
     platform = facts.pop("platform")
     del facts["ok"]
-    assert facts.pop("bytes_to_fetch") < facts.pop("bytes_free")
     assert facts.pop("expires_at") > "2026"
     assert facts.pop("digest").startswith("sha256:")
     assert facts == {
@@ -263,13 +259,11 @@ def test_list_without_the_engines_architecture(stand: Stand) -> None:
 
 
 def test_list_with_the_engines_architecture(stand: Stand) -> None:
-    """Of a list, the bytes to fetch are those of the image for the engine."""
-    ours = build()
+    """A list is well if it has an image for the engine."""
     name = stand.engine.client.version()["Arch"]
-    image = push_list(stand, "one-fits", {"s390x": architecture("s390x"), name: ours})
-    *_, platform, disk = run(image)
+    image = push_list(stand, "one-fits", {"s390x": architecture("s390x"), name: build()})
+    platform = last(image)
     assert (platform.ok, platform.facts["platforms"]) == (True, ["linux/s390x", f"linux/{name}"])
-    assert (disk.ok, disk.facts["bytes_to_fetch"]) == (True, sum(map(len, ours.layers)))
 
 
 def test_image_of_another_system(stand: Stand) -> None:
@@ -279,54 +273,6 @@ def test_image_of_another_system(stand: Stand) -> None:
     with pytest.raises(EcrError) as caught:
         EcrDockerOperator(task_id="task", image=image).execute({})
     assert (step.name, step.ok, step.text) == ("architecture", False, str(caught.value))
-
-
-@pytest.fixture(scope="module")
-def small(running_stand: Stand) -> Iterator[Engine]:
-    """Start an engine with a disk of 16 MiB."""
-    with running_stand.second_engine(disk="16m") as engine:
-        yield engine
-
-
-def test_disk_too_small(stand: Stand, small: Engine) -> None:
-    """An image that is larger than what is free gets the task's sentence, with the sizes for the engine's own words."""
-    image = stand.push("large", image=build(program=os.urandom(20 * 2**20)))
-    status, lines, _ = check(image, f"--docker-url={small.url}", by=small.command(*BY_PYTHON))
-    with pytest.raises(EcrError) as caught:
-        EcrDockerOperator(task_id="task", image=image, docker_url=small.url).execute({})
-    whole = re.compile(r"(.+?: not pulled from .+?\)\.) (.*no space left on device.*?)\. (Free disk space .+)")
-    said, told = (whole.fullmatch(text) for text in (lines[-1][2], str(caught.value)))
-    assert said
-    assert told
-    assert (said[1], said[3]) == (told[1], told[3])
-    assert re.fullmatch(r"no space left on device: [0-9.]+ MB to fetch, [0-9.]+ [kMG]?B free", said[2])
-    assert lines[-1][:2] == ("✗", "disk")
-    assert status == 1
-
-
-def test_disk_that_may_be_too_small(stand: Stand, small: Engine) -> None:
-    """Where there is room for the layers, but perhaps not for what is in them, it is not known."""
-    image = stand.push("half", image=build(program=os.urandom(6 * 2**20)))
-    status, lines, _ = check(image, f"--docker-url={small.url}", by=small.command(*BY_PYTHON))
-    mark, name, text = lines[-1]
-    assert (status, mark, name) == (0, "·", "disk")
-    assert re.fullmatch(
-        r"[0-9.]+ MB to fetch; [0-9.]+ MB free; "
-        "not known: whether that is enough, for layers grow when they are unpacked",
-        text,
-    )
-
-
-def test_layers_that_the_engine_has(stand: Stand) -> None:
-    """Layers of images of the same repository on the engine are not fetched; of an image that is there, nothing is."""
-    first, second = build(), build()
-    image = stand.push("shared-layers", "1", image=first)
-    EcrDockerOperator(task_id="task", image=image).execute({})
-    step = last(image)
-    assert (step.ok, step.text) == (True, "nothing to fetch, for the engine has the image")
-    assert first.layers[1] == second.layers[1]
-    step = last(stand.push("shared-layers", "2", image=second))
-    assert (step.ok, step.facts["bytes_to_fetch"]) == (True, len(second.layers[0]))
 
 
 def test_stored_connection(stand: Stand, example_dags: AirflowHome) -> None:
@@ -342,18 +288,15 @@ def test_stored_connection(stand: Stand, example_dags: AirflowHome) -> None:
 
 
 def test_remote_engine(stand: Stand, tmp_path: Path) -> None:
-    """The second of two engines is used, over TLS; how much room there is on another machine is not known."""
+    """The second of two engines is used, over TLS."""
     client = stand.engine.authority.issue_file("worker")
     (tmp_path / "ca.pem").write_text(stand.engine.authority.certificate)
     tls = [f"--tls-ca-cert={tmp_path}/ca.pem", f"--tls-client-cert={client}", f"--tls-client-key={client}"]
     urls = ["--docker-url=tcp://127.0.0.1:1", f"--docker-url={stand.engine.remote_url}"]
-    content = build()
-    status, lines, _ = check(stand.push("remote", image=content), *tls, *urls, "--tls-verify=true", DOCKER_HOST="")
+    status, lines, _ = check(stand.push("remote"), *tls, *urls, "--tls-verify=true", DOCKER_HOST="")
     assert lines[1][:2] == ("✓", "engine")
     assert lines[1][2].startswith(f"{stand.engine.remote_url}: version ")
-    size = in_bytes(sum(map(len, content.layers)))
-    unknown = "not known: what is free, for the engine's disk is not seen from here"
-    assert lines[-1] == ("·", "disk", f"{size} to fetch; {unknown}")
+    assert lines[-1][:2] == ("✓", "architecture")
     assert status == 0
 
 
@@ -365,33 +308,18 @@ def test_security_token_service_out_of_reach(stand: Stand) -> None:
         "identity",
         'not known: Could not connect to the endpoint URL: "http://127.0.0.1:1/"',
     )
-    assert [mark for mark, _, _ in lines] == ["✓", "✓", "·", "✓", "✓", "✓", "✓", "✓"]
+    assert [mark for mark, _, _ in lines] == ["✓", "✓", "·", "✓", "✓", "✓", "✓"]
     assert status == 0
 
 
-def test_sizes_that_are_not_told(stand: Stand) -> None:
-    """If AWS's API does not tell the sizes, the task may still succeed."""
-    image = stand.push("untold", account=OTHER_ACCOUNT)
-    stand.registry.policies[OTHER_ACCOUNT, REGION, "untold"].add(ACCOUNT)
-    assert last(image).ok is True
-    answer = stand.aws.operations.pop("BatchGetImage")
-    try:
-        step = last(image)
-    finally:
-        stand.aws.operations["BatchGetImage"] = answer
-    assert (step.name, step.ok, step.facts["bytes_to_fetch"]) == ("disk", None, None)
-    assert "not known: what is to fetch, for AWS says: An error occurred (UnknownOperationException)" in step.text
-
-
 def test_public_image(stand: Stand) -> None:
-    """A public image has no account, its token is of ECR Public, and its size is not told."""
+    """A public image has no account, and its token is of ECR Public."""
     image = stand.push("team/checked", account=PUBLIC, region="us-east-1", host="public.ecr.aws")
     status, lines, _ = check(image)
     assert lines[0] == ("✓", "image", f"{image}: Amazon ECR Public, partition aws")
     assert lines[3][:2] == ("✓", "token")
     assert lines[3][2].startswith("for Amazon ECR Public, until ")
-    assert lines[-1][:2] == ("·", "disk")
-    assert "not known: what is to fetch, for only private registries of Amazon ECR tell" in lines[-1][2]
+    assert lines[-1][:2] == ("✓", "architecture")
     assert status == 0
 
 
@@ -427,7 +355,7 @@ def test_image_of_another_registry(stand: Stand) -> None:
         ("·", "token", unneeded),
         ("✓", "registry", "registry.example.com answers"),
     ]
-    assert lines[-2][:2] == ("✓", "architecture")
+    assert lines[-1][:2] == ("✓", "architecture")
     assert status == 0
     assert stand.aws.calls == []
     missing = last(f"{image}-missing")

@@ -25,15 +25,15 @@ pytestmark = pytest.mark.stand
 DOWN = "tcp://127.0.0.1:1"
 REFUSED = (
     f"{DOWN}: not connected to the Docker engine. Connection refused. "
-    "Start the engine there, or name in docker_url where it is."
+    "Start the engine there, or set docker_url to where it is."
 )
 NO_CLIENT_CERTIFICATE = (
-    "The engine did not accept the worker's certificate, or got none: name one in tls_client_cert, and its key in "
-    "tls_client_key, that is valid today and signed by an authority of the engine's tlscacert."
+    "The engine did not accept the worker's certificate, or got none: set tls_client_cert, and its key in "
+    "tls_client_key, to one that is valid today and signed by an authority of the engine's tlscacert."
 )
 UNTRUSTED = (
-    "certificate verify failed: unable to get local issuer certificate. Name the certificate of the authority that "
-    "signed the engine's in tls_ca_cert, beside tls_client_cert and tls_client_key; where REQUESTS_CA_BUNDLE or "
+    "certificate verify failed: unable to get local issuer certificate. Set tls_ca_cert to the certificate of the "
+    "authority that signed the engine's, beside tls_client_cert and tls_client_key; where REQUESTS_CA_BUNDLE or "
     "CURL_CA_BUNDLE is set, that file is used instead."
 )
 
@@ -132,7 +132,7 @@ def test_without_tls(stand: Stand, worker: Worker) -> None:
     image = stand.push()
     expected = (
         f"{stand.engine.remote_url}: not connected to the Docker engine. Client sent an HTTP request to an HTTPS "
-        "server. Set tls_ca_cert, tls_client_cert and tls_client_key; TLS is used only with all three."
+        "server. Set tls_ca_cert, tls_client_cert and tls_client_key: TLS is used only with all three."
     )
     only_the_authority = {"tls_ca_cert": worker.tls["tls_ca_cert"]}
     assert failure(image, stand.engine.remote_url, only_the_authority) == expected
@@ -174,7 +174,7 @@ def test_another_name(stand: Stand, worker: Worker) -> None:
         message = failure(stand.push(), url, worker.tls, tls_hostname="127.0.0.1")
     assert message == (
         f"{url}: not connected to the Docker engine. certificate verify failed: Hostname mismatch, certificate is not "
-        "valid for 'localhost'. Name the engine in docker_url by a host name that its certificate has; tls_hostname "
+        "valid for 'localhost'. Use a host name in docker_url that is in the engine's certificate; tls_hostname "
         "has no effect."
     )
 
@@ -250,5 +250,5 @@ def test_no_permission_on_the_socket(stand: Stand) -> None:
         socket.chmod(mode)
     assert done.stdout.splitlines()[-1] == (
         f"{stand.engine.url}: not connected to the Docker engine. Permission denied. "
-        "Add the worker's user to the group that owns the socket; as a rule, that is docker."
+        "Add the worker's user to the group that owns the socket; usually docker."
     ), done.stderr

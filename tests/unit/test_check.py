@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from ecr_docker_operator.check import Step, run
+from ecr_docker_operator.check.steps import Step, run
 from tests.stand.hosts import ACCOUNT
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def steps(engine: RecordingEngine, answer: tuple[int, Any], image: str = f"{HOST
 @pytest.mark.parametrize(
     ("parameters", "name", "said"),
     [
-        ({"image": "app:1", "registry_id": ACCOUNT}, "image", "region_name: no default region could be looked up"),
+        ({"image": "app:1", "registry_id": ACCOUNT}, "image", "could not be looked up"),
         ({"image": f"{HOST}/app:1", "docker_url": "tcp://h:99999999"}, "engine", "Port out of range"),
     ],
     ids=["profile", "url"],

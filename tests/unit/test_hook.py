@@ -151,14 +151,33 @@ def test_no_engine_url() -> None:
         EcrDockerHook()
 
 
-def test_adopt(engine: RecordingEngine) -> None:
-    """A hook that is adopted reaches the same engine in the same way as before."""
+def test_converted_hook(engine: RecordingEngine) -> None:
+    """A hook that is converted reaches the same engine in the same way as before."""
     hook = DockerHook(None, engine.url, "1.41", timeout=7)
     identity = EcrDockerHook(base_url=engine.url).identity
-    ours = EcrDockerHook.adopt(hook, identity, engine_urls=engine.url)
+    ours = EcrDockerHook.from_docker_hook(hook, identity=identity, engine_urls=engine.url)
     assert isinstance(ours, EcrDockerHook)
     assert ours.get_conn().timeout == 7
     assert ours.client_created
+    assert ours.engine_url == engine.url
+
+
+def test_converted_hook_keeps_its_overrides(engine: RecordingEngine) -> None:
+    """A hook of a class of one's own stays one; a hook of ours stays what it is."""
+
+    class Hook(DockerHook):
+        def get_conn(self) -> Any:
+            return [super().get_conn()]
+
+    identity = EcrDockerHook(base_url=engine.url).identity
+    ours: Any = EcrDockerHook.from_docker_hook(Hook(None, engine.url), identity=identity, engine_urls=engine.url)
+    assert isinstance(ours, Hook)
+    assert isinstance(ours, EcrDockerHook)
+    [client] = Hook.get_conn(ours)
+    assert client is ours.api_client
+    assert type(ours).__name__ == "Hook"
+    again = EcrDockerHook.from_docker_hook(ours, identity=identity, engine_urls=engine.url)
+    assert type(again) is type(ours)
 
 
 def test_pickle(engine: RecordingEngine, aws: Aws) -> None:

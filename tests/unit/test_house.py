@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from importlib.metadata import version
 from pathlib import Path
 
@@ -37,6 +39,58 @@ def test_version() -> None:
     assert version("ecr-docker-operator") == ecr_docker_operator.__version__
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = getattr(ecr_docker_operator, "nothing")  # noqa: B009 - mypy knows that it is not there
+
+
+FLOORS = (
+    ("check",),
+    ("operator", "swarm", "decorator"),
+    ("hook", "link"),
+    ("engine",),
+    ("aws",),
+    ("ecr",),
+    ("errors", "hints", "compat"),
+)
+"""Rooms of the package, from the roof to the ground: a room imports its own floor and those below it."""
+
+
+def test_imports_point_down() -> None:
+    """Every import of the package's own points to the same floor or to one below; an arrow that does not is named."""
+    package = Path(ecr_docker_operator.__file__).parent
+    height = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
+    up = []
+    seen = set()
+    for path in package.rglob("*.py"):
+        room = path.relative_to(package).parts[0].removesuffix(".py")
+        if room not in height:
+            assert room in ("__init__", "__main__", "provider_info"), f"{room} is on no floor"
+            continue
+        seen.add(room)
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith(ecr_docker_operator.__name__):
+                continue
+            _, *names = (node.module or "").split(".")
+            targets = names[:1] or [alias.name for alias in node.names]
+            up += [f"{path.relative_to(package)} -> {target}" for target in targets if height[target] < height[room]]
+    assert up == []
+    assert seen == set(height)
+
+
+def test_no_circles() -> None:
+    """No two files import each other, by whatever way."""
+    package = Path(ecr_docker_operator.__file__).parent
+    files = {".".join(path.relative_to(package.parent).with_suffix("").parts): path for path in package.rglob("*.py")}
+    arrows = {
+        name: {
+            target
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.ImportFrom)
+            for target in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
+            if target in files and not files[target].name.startswith("__")
+        }
+        for name, path in files.items()
+        if not path.name.startswith("__")
+    }
+    TopologicalSorter(arrows).prepare()
 
 
 def test_it_is_typed() -> None:

@@ -150,7 +150,7 @@ def test_bad_input_is_said_by_execute(engine: RecordingEngine) -> None:
     """Parameters that name no registry make no link, and are said when the task runs, not before."""
     task = operator(image="app:1", registry_id=ACCOUNT, docker_url=engine.url)
     assert stored(task) == {}
-    with pytest.raises(EcrInputError, match=r"^region_name: nothing says"):
+    with pytest.raises(EcrInputError, match=r"^region_name: the region of the image"):
         task.execute({})
     assert link(task) == ""
 

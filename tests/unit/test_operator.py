@@ -216,7 +216,7 @@ def test_bad_input_after_rendering(
 def test_no_region_after_rendering(engine: RecordingEngine) -> None:
     """A registry id without any region is said before the engine is contacted."""
     task = EcrDockerOperator(task_id="task", image="app:1", registry_id=ACCOUNT, docker_url=engine.url)
-    with pytest.raises(EcrInputError, match=r"^region_name: nothing says"):
+    with pytest.raises(EcrInputError, match=r"^region_name: the region of the image"):
         task.execute({})
     assert engine.asked == []
 
@@ -335,7 +335,9 @@ def test_verify(own_aws: tuple[Aws, str], engine: RecordingEngine) -> None:
     EcrDockerHook(base_url=engine.url, verify=certificates).get_conn().pull(IMAGE)
     assert len(api.calls) == 3
     task = EcrDockerOperator(task_id="task", image=IMAGE, docker_url=engine.url, botocore_config=once)
-    with pytest.raises(EcrTokenError, match=r"CERTIFICATE_VERIFY_FAILED.* Name the file with the certificates of"):
+    with pytest.raises(
+        EcrTokenError, match=r"CERTIFICATE_VERIFY_FAILED.* Set verify to the file with the certificates of"
+    ):
         task.execute({})
     assert len(api.calls) == 3
 
@@ -387,6 +389,45 @@ def test_hook_and_client_are_one() -> None:
     assert "hook" not in vars(task)
     assert isinstance(task.hook, EcrDockerHook)
     assert task.hook is task.hook
+
+
+def test_what_execute_sets_counts(engine: RecordingEngine, aws: Aws) -> None:
+    """What a subclass sets in its ``execute`` counts as under DockerOperator, after ``pre_execute``, too."""
+
+    class Late(EcrDockerOperator):
+        def execute(self, context: Any) -> Any:
+            self.docker_url, self.image, self.timeout = engine.url, "job:v1", 7
+            return super().execute(context)
+
+    with DAG("dag", schedule=None):
+        task = Late(
+            task_id="task",
+            image="other:1",
+            docker_url="tcp://127.0.0.1:1",
+            registry_id=ACCOUNT,
+            region_name="eu-west-1",
+            allow_nested_operators=True,
+        )
+    task.pre_execute({})
+    with pytest.raises(APIError, match="this engine runs nothing"):
+        task.execute({})
+    [pull] = engine.pulls()
+    assert pull.query["fromImage"] == [f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/job"]
+    assert engine.passwords() == [aws.tokens[0].password]
+    assert task.hook.api_client.timeout == 7
+
+
+def test_short_image_after_an_early_look_at_the_hook(engine: RecordingEngine, aws: Aws) -> None:
+    """A short image that is set after somebody looked at the hook is still in its registry."""
+    task = EcrDockerOperator(
+        task_id="task", image="other:1", docker_url=engine.url, registry_id=ACCOUNT, region_name="eu-west-1"
+    )
+    assert task.hook.registry
+    task.image = "job:v1"
+    with pytest.raises(APIError, match="this engine runs nothing"):
+        task.execute({})
+    assert task.image == f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/job:v1"
+    assert engine.passwords() == [aws.tokens[0].password]
 
 
 def test_errors_are_airflows() -> None:

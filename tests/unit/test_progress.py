@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecr_docker_operator.layer import Layer
-from ecr_docker_operator.progress import Progress
+from ecr_docker_operator.engine.progress import Layer, Progress
 from tests.unit.recorded_pulls import AGAIN, COLD, RESUMED, UNKNOWN, items
 
 Timed = tuple[float, dict[str, Any]]

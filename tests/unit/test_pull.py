@@ -14,9 +14,8 @@ from docker.auth import encode_header
 from docker.errors import APIError, NotFound
 
 from ecr_docker_operator import EcrPullError
-from ecr_docker_operator.auth import EcrAuthConfig, install
-from ecr_docker_operator.credentials import AwsIdentity
-from ecr_docker_operator.pull import EcrPull
+from ecr_docker_operator.aws.identity import AwsIdentity
+from ecr_docker_operator.engine.client import EcrClient
 from tests.stand.hosts import ACCOUNT
 
 if TYPE_CHECKING:
@@ -29,13 +28,15 @@ BEGINNING = f"{IMAGE}: not pulled from Amazon ECR registry {ACCOUNT} in eu-west-
 ERROR = {"errorDetail": {"message": "boom"}, "error": "boom"}
 
 
-LOGINS = EcrAuthConfig({}, identity=AwsIdentity(None))
+def plain(engine: RecordingEngine) -> APIClient:
+    """Return docker-py's own client of *engine*."""
+    return APIClient(base_url=engine.url, version="1.41")
 
 
 @pytest.fixture
-def client(engine: RecordingEngine) -> APIClient:
-    """Provide a client of the recording engine."""
-    return APIClient(base_url=engine.url, version="1.41")
+def client(engine: RecordingEngine, aws: Aws) -> APIClient:  # noqa: ARG001 - tokens come from there
+    """Provide our client of the recording engine."""
+    return EcrClient.from_api_client(plain(engine), identity=AwsIdentity(None))
 
 
 ALLOWED = "ecr:BatchGetImage and ecr:GetDownloadUrlForLayer are allowed on it."
@@ -43,7 +44,7 @@ WAY = (
     "Check the way from the engine's host to the registry: without internet, the VPC endpoints "
     "com.amazonaws.eu-west-1.ecr.dkr, with a private DNS name, and com.amazonaws.eu-west-1.s3 are needed."
 )
-UNKNOWN = "The registry does not know the token: check that the host is the registry that was meant."
+UNKNOWN = "The registry does not know the token: check that the host is the registry that you mean."
 
 
 # What the stand's own engine says is in tests/reliability/; here is what others say: containerd's image store, later
@@ -53,7 +54,7 @@ UNKNOWN = "The registry does not know the token: check that the host is the regi
     [
         (
             "error from registry: Your authorization token has expired. Reauthenticate and try again.",
-            "A new token fared no better: check the worker's clock, and that the region is the registry's.",
+            "A new token did not help: check the worker's clock, and that the region is the registry's.",
         ),
         (
             "pull access denied for x, repository does not exist or may require 'docker login'.",
@@ -66,7 +67,7 @@ UNKNOWN = "The registry does not know the token: check that the host is the regi
         (
             'failed to resolve reference "x": pull access denied, repository does not exist or may require '
             "authorization: authorization failed: no basic auth credentials.",
-            "The engine sent no login; please report this with the versions in use.",
+            "The engine sent no login. Please report this with the versions you use.",
         ),
         (
             "User: arn:x is not authorized to perform: ecr:BatchGetImage on resource: arn:y.",
@@ -92,7 +93,7 @@ UNKNOWN = "The registry does not know the token: check that the host is the regi
         ),
         (
             'Get "https://x/v2/": x509: certificate signed by unknown authority.',
-            f"Give the engine the certificate of who answers there, in /etc/docker/certs.d/{HOST}/ca.crt.",
+            f"Give the engine the certificate of the server that answers, in /etc/docker/certs.d/{HOST}/ca.crt.",
         ),
         (
             "read tcp 10.0.0.2:5->10.0.0.3:443: read: connection reset by peer.",
@@ -125,10 +126,9 @@ def test_sentence(client: APIClient, engine: RecordingEngine, answer: str, step:
         engine.pull_status, engine.pull_answer = 404, answer
     else:
         engine.stream = [{"status": "Pulling"}, {"errorDetail": {"message": answer}, "error": answer}]
-    pull = EcrPull(client.pull, LOGINS, "")
     sentence = f"{BEGINNING} {answer} {step}".rstrip()
     with pytest.raises(EcrPullError, match=f"^{re.escape(sentence)}$"):
-        list(pull(IMAGE, stream=True, decode=True))
+        list(client.pull(IMAGE, stream=True, decode=True))
 
 
 def test_vpc_endpoints_in_china(client: APIClient, engine: RecordingEngine) -> None:
@@ -136,7 +136,7 @@ def test_vpc_endpoints_in_china(client: APIClient, engine: RecordingEngine) -> N
     engine.pull_status, engine.pull_answer = 500, "dial tcp: lookup x: no such host"
     way = "cn.com.amazonaws.cn-north-1.ecr.dkr, with a private DNS name, and com.amazonaws.cn-north-1.s3 are"
     with pytest.raises(EcrPullError, match=re.escape(way)):
-        EcrPull(client.pull, LOGINS, "")(f"{ACCOUNT}.dkr.ecr.cn-north-1.amazonaws.com.cn/app:1")
+        client.pull(f"{ACCOUNT}.dkr.ecr.cn-north-1.amazonaws.com.cn/app:1")
 
 
 @pytest.mark.parametrize(
@@ -146,9 +146,8 @@ def test_error_inside_the_stream(client: APIClient, engine: RecordingEngine, how
     """An error inside the stream is raised in every form in which docker-py hands out the stream."""
     engine.stream = [{"status": "Pulling"}, ERROR, {"status": "Never seen"}]
     seen: list[Any] = []
-    pull = EcrPull(client.pull, LOGINS, "")
     with pytest.raises(EcrPullError, match=re.escape(f"{BEGINNING} boom.")):
-        seen.extend(pull(IMAGE, **how))
+        seen.extend(client.pull(IMAGE, **how))
     assert "Never seen" not in str(seen)
 
 
@@ -158,8 +157,8 @@ def test_error_inside_the_stream(client: APIClient, engine: RecordingEngine, how
 def test_pull_that_succeeds(client: APIClient, engine: RecordingEngine, how: dict[str, bool]) -> None:
     """A pull that succeeds hands out what docker-py hands out."""
     engine.stream = [{"status": "Pulling"}, {"status": "Done", "id": "layer"}]
-    expected = client.pull(IMAGE, **how)
-    answer = EcrPull(client.pull, LOGINS, "")(IMAGE, **how)
+    expected = plain(engine).pull(IMAGE, **how)
+    answer = client.pull(IMAGE, **how)
     assert type(expected) is type(answer)
     assert list(expected) == list(answer)
 
@@ -175,12 +174,12 @@ def test_error_however_the_stream_is_cut(
     engine.stream = [{"status": "Pulling"}, {"errorDetail": {"message": "boom"}}]
     engine.piece = size
     with pytest.raises(EcrPullError, match=re.escape(f"{BEGINNING} boom.")):
-        list(EcrPull(client.pull, LOGINS, "")(IMAGE, **how))
+        list(client.pull(IMAGE, **how))
 
 
 def test_tag_and_options_are_passed_on(client: APIClient, engine: RecordingEngine) -> None:
     """All parameters of docker-py's pull reach the engine."""
-    EcrPull(client.pull, LOGINS, "")(f"{HOST}/app", "2", platform="linux/arm64")
+    client.pull(f"{HOST}/app", "2", platform="linux/arm64")
     assert engine.pulls()[0].query == {"fromImage": [f"{HOST}/app"], "tag": ["2"], "platform": ["linux/arm64"]}
 
 
@@ -192,10 +191,9 @@ def test_new_token_where_the_registry_says_that_it_has_expired(
     client: APIClient, engine: RecordingEngine, aws: Aws, how: dict[str, bool], where: str
 ) -> None:
     """A pull whose token died is tried once more, with a new token, and hands out what the second one says."""
-    install(client, LOGINS.identity, None)
     expired = "denied: Your authorization token has expired. Reauthenticate and try again."
     engine.once = (404, expired) if where == "status" else (200, json.dumps({"errorDetail": {"message": expired}}))
-    answer = EcrPull(client.pull, LOGINS, "")(IMAGE, **how)
+    answer = client.pull(IMAGE, **how)
     assert "Done" in (answer if isinstance(answer, str) else str(list(answer)))
     assert engine.passwords() == [token.password for token in aws.tokens]
     assert len(aws.tokens) == 2
@@ -203,40 +201,37 @@ def test_new_token_where_the_registry_says_that_it_has_expired(
 
 def test_one_new_token_only(client: APIClient, engine: RecordingEngine, aws: Aws) -> None:
     """A registry that calls the second token expired as well is believed, wherever it says so."""
-    install(client, LOGINS.identity, None)
     expired = "denied: Your authorization token has expired. Reauthenticate and try again."
     engine.once = (404, expired)
     engine.stream = [{"status": "Pulling"}, {"errorDetail": {"message": expired}}]
-    with pytest.raises(EcrPullError, match="A new token fared no better"):
-        list(EcrPull(client.pull, LOGINS, "")(IMAGE, stream=True, decode=True))
+    with pytest.raises(EcrPullError, match="A new token did not help"):
+        list(client.pull(IMAGE, stream=True, decode=True))
     assert len(aws.tokens) == 2
 
 
 def test_other_registries_are_left_alone(client: APIClient, engine: RecordingEngine) -> None:
     """Pulls from elsewhere raise, or do not raise, what docker-py does."""
-    pull = EcrPull(client.pull, LOGINS, "")
     engine.stream = [ERROR]
-    assert list(pull("busybox:1", stream=True, decode=True)) == [ERROR]
+    assert list(client.pull("busybox:1", stream=True, decode=True)) == [ERROR]
     engine.pull_status, engine.pull_answer = 404, "no such thing"
     with pytest.raises(NotFound):
-        pull("quay.io/app:1")
+        client.pull("quay.io/app:1")
 
 
 def test_cause_is_kept(client: APIClient, engine: RecordingEngine) -> None:
     """docker-py's exception is the cause, for those who look for its status."""
     engine.pull_status, engine.pull_answer = 500, "oops"
     with pytest.raises(EcrPullError) as caught:
-        EcrPull(client.pull, LOGINS, "")(IMAGE)
+        client.pull(IMAGE)
     assert isinstance(caught.value.__cause__, APIError)
     assert caught.value.__cause__.status_code == 500
 
 
 def test_error_carries_no_token(client: APIClient, engine: RecordingEngine, aws: Aws) -> None:
     """Neither the variables of the frames that an error comes from nor the request that it remembers have the login."""
-    install(client, LOGINS.identity, None)
     engine.pull_status, engine.pull_answer = 500, "oops"
     with pytest.raises(EcrPullError) as caught:
-        EcrPull(client.pull, LOGINS, "")(IMAGE)
+        client.pull(IMAGE)
     [password] = engine.passwords()
     assert password == aws.tokens[0].password
     header = engine.asked[-1].login or {}
@@ -248,9 +243,7 @@ def test_error_carries_no_token(client: APIClient, engine: RecordingEngine, aws:
     assert "X-Registry-Auth" not in caught.value.__cause__.response.request.headers
 
 
-def test_it_is_still_docker_pys_method(client: APIClient) -> None:
-    """In all that is not a call, it is the method that it stands for."""
-    pull = EcrPull(client.pull, LOGINS, "")
-    assert pull.__self__ is client
-    assert copy.copy(pull).__self__ is client
-    assert pull.__name__ == "pull"
+def test_it_is_docker_pys_client(client: APIClient) -> None:
+    """Whoever asks for docker-py's client has one, and can copy it."""
+    assert isinstance(client, APIClient)
+    assert isinstance(copy.copy(client), EcrClient)

@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import DAG
 from docker.errors import APIError
 
 from ecr_docker_operator import EcrDockerHook, EcrDockerOperator, EcrError, EcrInputError
-from ecr_docker_operator.progress import shown
+from ecr_docker_operator.engine.progress import log_progress
 from tests.stand.aws import AwsError
 from tests.stand.hosts import ACCOUNT
 from tests.unit.recorded_pulls import COLD, items
@@ -153,7 +153,7 @@ def test_group_of_a_task_whose_time_is_over(logged: Callable[[str], int], caplog
         yield from STREAM[:9]
         raise KeyboardInterrupt
 
-    pull = shown(IMAGE, interrupted)
+    pull = log_progress(IMAGE, interrupted)
     with pytest.raises(KeyboardInterrupt):
         list(pull)
     assert logged("::endgroup::") == 1
@@ -161,7 +161,7 @@ def test_group_of_a_task_whose_time_is_over(logged: Callable[[str], int], caplog
 
 def test_pull_that_nobody_reads_on(told: Callable[[], str]) -> None:
     """Whoever stops reading has ended nothing."""
-    pull = shown(IMAGE, lambda: iter([*STREAM, {"status": "a warning"}]))
+    pull = log_progress(IMAGE, lambda: iter([*STREAM, {"status": "a warning"}]))
     next(pull)
     pull.close()
     assert "::endgroup::" not in told()

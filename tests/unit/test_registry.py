@@ -13,7 +13,7 @@ from pathlib import Path
 import botocore
 import pytest
 
-from ecr_docker_operator.registry import PARTITIONS, EcrRegistry, find_partition
+from ecr_docker_operator.ecr.registry import PARTITIONS, EcrRegistry, find_partition
 
 A, B = "123456789012", "210987654321"
 

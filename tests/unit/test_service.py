@@ -166,9 +166,3 @@ def test_public_image_without_aws(engine: RecordingEngine, aws: Aws, caplog: pyt
     connect(engine).create_service({"ContainerSpec": {"Image": "public.ecr.aws/x/app:1"}})
     assert [password for _, password in sent(engine)] == [None, None]
     assert caplog.text.count("Going on without a login") == 1
-
-
-def test_it_is_still_docker_pys_method(engine: RecordingEngine) -> None:
-    """In all that is not a call, it is the method that it stands for."""
-    client = connect(engine)
-    assert client.create_service.__name__ == "create_service"

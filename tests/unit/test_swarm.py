@@ -13,7 +13,7 @@ from airflow.providers.docker.operators.docker_swarm import DockerSwarmOperator
 from docker.types.services import ServiceMode
 
 from ecr_docker_operator import EcrDockerOperator, EcrDockerSwarmOperator, EcrInputError
-from ecr_docker_operator.swarm import _ServiceLogs
+from ecr_docker_operator.engine.client import _by_line
 from tests.stand.hosts import ACCOUNT
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def test_environment(given: dict[str, Any], expected: list[str], swarm: Recordin
 def test_terminal(cut: Callable[[bytes], list[bytes]]) -> None:
     """A terminal's output comes line by line, whether docker-py hands out bytes or, one day, lines."""
     text = STAMP + "fünf\r\n".encode() + STAMP + b"\r\n" + STAMP + b"  unfinished"
-    lines = list(_ServiceLogs(lambda *_, **__: cut(text))("service", is_tty=True))
+    lines = list(_by_line(iter(cut(text))))
     assert lines == [STAMP + "fünf".encode(), STAMP, STAMP + b"  unfinished"]
 
 
@@ -108,7 +108,7 @@ def test_parents() -> None:
     """Ours comes before theirs, and nothing of theirs is copied."""
     assert EcrDockerSwarmOperator.__mro__[1:4] == (EcrDockerOperator, DockerSwarmOperator, DockerOperator)
     own = {name for name, value in vars(EcrDockerSwarmOperator).items() if inspect.isfunction(value)}
-    assert own <= {"__init__", "_check_retention", "_run_service", "_env_file_variables"}
+    assert own <= {"__init__", "_validate_retention", "_run_service", "_env_file_variables"}
 
 
 def test_parameters_of_both_parents() -> None:
@@ -156,7 +156,7 @@ def test_unknown_parameter() -> None:
 
 def test_retention() -> None:
     """What lies on a Swarm's nodes cannot be removed from here: said when the DAG is parsed, also of default_args."""
-    with pytest.raises(EcrInputError, match=r"^image_retention: the images of a Swarm lie on its nodes"):
+    with pytest.raises(EcrInputError, match=r"^image_retention: the images of a Swarm are on its nodes"):
         EcrDockerSwarmOperator(task_id="task", image=IMAGE, image_retention=timedelta(days=1))
     with DAG("dag", schedule=None, default_args={"image_retention": timedelta(days=1), "aws_conn_id": "mine"}):
         with pytest.raises(EcrInputError, match=r"^image_retention: "):

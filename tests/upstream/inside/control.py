@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ecr_docker_operator.auth import EcrAuthConfig
-from ecr_docker_operator.credentials import AwsIdentity
+from ecr_docker_operator.aws.identity import AwsIdentity
+from ecr_docker_operator.engine.logins import EcrAuthConfig
 
 
 def test_a_login_asks_aws() -> None:

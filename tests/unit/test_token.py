@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import gc
 import logging
+import os
 import pickle
 import re
 import subprocess
@@ -18,8 +20,9 @@ from botocore.awsrequest import AWSResponse
 from botocore.stub import Stubber
 
 from ecr_docker_operator import EcrInputError, EcrTokenError
-from ecr_docker_operator.credentials import AwsIdentity, EcrCredentials, fetch_credentials
-from ecr_docker_operator.registry import EcrRegistry, find_partition
+from ecr_docker_operator.aws.identity import AwsIdentity
+from ecr_docker_operator.aws.token import EcrCredentials, _quiet_parser, collection_paused, fetch_credentials
+from ecr_docker_operator.ecr.registry import EcrRegistry, find_partition
 from tests.stand.aws import AwsError
 from tests.stand.hosts import ACCOUNT, OTHER_ACCOUNT
 from tests.unit.test_registry import PRIVATE
@@ -303,7 +306,7 @@ def test_default_region_that_cannot_be_looked_up(monkeypatch: pytest.MonkeyPatch
     """What is wrong with a profile, or with the connection, is one of our sentences."""
     monkeypatch.setenv("AWS_PROFILE", "gone")
     said = (
-        "region_name: no default region could be looked up for the worker's own AWS credentials. "
+        "region_name: the default region of the worker's own AWS credentials could not be looked up. "
         "The config profile (gone) could not be found. Set it."
     )
     with pytest.raises(EcrInputError, match=re.escape(said)):
@@ -323,8 +326,9 @@ def test_default_region(monkeypatch: pytest.MonkeyPatch) -> None:
 _MASKED = """
 from airflow.providers.common.compat.sdk import redact
 from docker.auth import encode_header
-from ecr_docker_operator.credentials import AwsIdentity, fetch_credentials
-from ecr_docker_operator.registry import EcrRegistry
+from ecr_docker_operator.aws.identity import AwsIdentity
+from ecr_docker_operator.aws.token import fetch_credentials
+from ecr_docker_operator.ecr.registry import EcrRegistry
 
 for _ in range(12):
     login = fetch_credentials(EcrRegistry.parse("{host}"), AwsIdentity("worker"))
@@ -376,3 +380,45 @@ def test_identity_can_be_pickled() -> None:
     identity = AwsIdentity("mine", verify=False, botocore_config={"connect_timeout": 1})
     assert identity == pickle.loads(pickle.dumps(identity))  # noqa: S301
     assert EcrCredentials(HOST, "AWS", "pass") == EcrCredentials(HOST, "AWS", "pass")
+
+
+def test_collection_is_paused_while_any_thread_is_inside() -> None:
+    """The last thread that leaves turns the collection on again, and none of them before."""
+    inside, leave = threading.Barrier(2), threading.Event()
+
+    def pause() -> None:
+        with collection_paused:
+            inside.wait()
+            leave.wait()
+
+    other = threading.Thread(target=pause)
+    with collection_paused:
+        other.start()
+        inside.wait()
+    assert not gc.isenabled()
+    leave.set()
+    other.join()
+    assert gc.isenabled()
+
+
+def test_collection_in_a_child() -> None:
+    """A process that is forked meanwhile collects its garbage."""
+    with collection_paused:
+        child = os.fork()
+        if not child:
+            os._exit(0 if gc.isenabled() else 1)
+        _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+def test_parser_of_other_threads_is_not_quiet(caplog: pytest.LogCaptureFixture) -> None:
+    """While one thread asks for a token, what botocore's parser says in another is logged."""
+    caplog.set_level("DEBUG", logger="botocore.parsers")
+    log = logging.getLogger("botocore.parsers")
+    with _quiet_parser():
+        log.debug("ours")
+        other = threading.Thread(target=log.debug, args=("another's",))
+        other.start()
+        other.join()
+    log.debug("later")
+    assert [record.message for record in caplog.records] == ["another's", "later"]

@@ -24,7 +24,7 @@ IMAGE = f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/app:1"
 DOWN = "tcp://127.0.0.1:1"
 REFUSED = (
     f"{DOWN}: not connected to the Docker engine. Connection refused. "
-    "Start the engine there, or name in docker_url where it is."
+    "Start the engine there, or set docker_url to where it is."
 )
 # With a version, DockerHook does not ask for one first, and meets another exception.
 VERSIONS = pytest.mark.parametrize("api_version", [None, "1.41"])
@@ -43,7 +43,7 @@ def test_no_socket(api_version: str | None, tmp_path: Path) -> None:
     url = f"unix://{tmp_path}/docker.sock"
     assert failure(url, api_version=api_version) == (
         f"{url}: not connected to the Docker engine. No such file or directory. "
-        "Start the engine there, or name in docker_url where it is."
+        "Start the engine there, or set docker_url to where it is."
     )
 
 
@@ -90,7 +90,7 @@ def test_no_tls_at_that_port(engine: RecordingEngine, tmp_path: Path) -> None:
     """An engine that is spoken to over TLS, and does not speak it."""
     expected = (
         rf"{engine.url}: not connected to the Docker engine\. (wrong version number|record layer failure)\. "
-        r"That port does not speak TLS: correct it, or leave tls_ca_cert, tls_client_cert and tls_client_key away\."
+        r"That port does not use TLS: correct it, or omit tls_ca_cert, tls_client_cert and tls_client_key\."
     )
     assert re.fullmatch(expected, failure(engine.url, **files(Authority(tmp_path), tmp_path)))
 
@@ -109,8 +109,8 @@ def test_words_for_a_refused_certificate(answer: str) -> None:
     """Go and OpenSSL have, version by version, other words for a client certificate that the engine refuses."""
     assert str(EcrEngineError.not_connected({DOWN: answer})) == (
         f"{DOWN}: not connected to the Docker engine. {answer}. "
-        "The engine did not accept the worker's certificate, or got none: name one in tls_client_cert, and its key in "
-        "tls_client_key, that is valid today and signed by an authority of the engine's tlscacert."
+        "The engine did not accept the worker's certificate, or got none: set tls_client_cert, and its key in "
+        "tls_client_key, to one that is valid today and signed by an authority of the engine's tlscacert."
     )
 
 
@@ -133,7 +133,7 @@ def test_every_engine_down() -> None:
 def test_second_engine_that_dockerhook_does_not_try(engine: RecordingEngine) -> None:
     """With ``api_version``, DockerHook gives up after the first engine; the sentence says so."""
     assert failure([DOWN, engine.url], api_version="1.41") == (
-        f"{REFUSED} The next URL of docker_url is tried only if api_version is left away."
+        f"{REFUSED} The next URL of docker_url is tried only if api_version is omitted."
     )
     assert engine.asked == []
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecr_docker_operator.units import in_bytes, in_seconds
+from ecr_docker_operator.engine.progress import in_bytes, in_seconds
 
 
 @pytest.mark.parametrize(

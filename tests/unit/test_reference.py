@@ -7,7 +7,7 @@ import re
 import pytest
 
 from ecr_docker_operator import EcrInputError
-from ecr_docker_operator.image import check, check_name, locate, split_image
+from ecr_docker_operator.ecr.reference import resolve, split_image, validate, validate_name
 
 A = "123456789012"
 HOST = f"{A}.dkr.ecr.eu-west-1.amazonaws.com"
@@ -53,7 +53,7 @@ def test_host_of_image(image: str, host: str | None) -> None:
 )
 def test_image_on_private_registry(image: str) -> None:
     """The name is kept as it is, and the registry read from its host, whatever follows the host."""
-    name, registry = locate(image, None, None, nobody_asks)
+    name, registry = resolve(image, None, None, nobody_asks)
     assert name == image
     assert registry is not None
     assert (registry.registry_id, registry.region_name) == (A, "eu-west-1")
@@ -65,7 +65,7 @@ def test_image_on_private_registry(image: str) -> None:
 @pytest.mark.parametrize("region", [None, "eu-west-1"])
 def test_image_elsewhere(image: str, region: str | None) -> None:
     """Without a registry id, an image whose host is not Amazon ECR's is not on Amazon ECR."""
-    assert (image, None) == locate(image, None, region, nobody_asks)
+    assert (image, None) == resolve(image, None, region, nobody_asks)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_image_elsewhere(image: str, region: str | None) -> None:
 @pytest.mark.parametrize("image", ["app", "team/app:1", "app@sha256:0123"])
 def test_image_without_host(image: str, region: str, host: str) -> None:
     """With a registry id, an image without a host is that registry's, under its partition's suffix."""
-    name, registry = locate(image, A, region, nobody_asks)
+    name, registry = resolve(image, A, region, nobody_asks)
     assert name == f"{host}/{image}"
     assert registry is not None
     assert (registry.host, registry.registry_id, registry.region_name) == (host, A, region)
@@ -88,14 +88,14 @@ def test_image_without_host(image: str, region: str, host: str) -> None:
 
 def test_image_without_host_in_default_region() -> None:
     """Where nobody names a region, it is the default one."""
-    name, _ = locate("app", A, None, lambda: "eu-west-1")
+    name, _ = resolve("app", A, None, lambda: "eu-west-1")
     assert name == f"{HOST}/app"
 
 
 @pytest.mark.parametrize("image", ["localhost:5000/app", "registry.example.com/app:1", f"{HOST}.evil.example/app"])
 def test_image_on_alias(image: str) -> None:
     """With a registry id, a host that is not Amazon ECR's is that registry, and keeps its name."""
-    name, registry = locate(image, A, "eu-west-1", nobody_asks)
+    name, registry = resolve(image, A, "eu-west-1", nobody_asks)
     assert name == image
     assert registry is not None
     assert (registry.host, registry.registry_id, registry.region_name) == (split_image(image)[0], A, "eu-west-1")
@@ -103,14 +103,14 @@ def test_image_on_alias(image: str) -> None:
 
 def test_parameters_that_agree() -> None:
     """Parameters that repeat what the host says are fine."""
-    name, registry = locate(f"{HOST}/app", A, "eu-west-1", nobody_asks)
+    name, registry = resolve(f"{HOST}/app", A, "eu-west-1", nobody_asks)
     assert name == f"{HOST}/app"
     assert registry is not None
 
 
 def test_region_beside_public_image() -> None:
     """A region, perhaps from default_args, does not contradict ECR Public, whose host names none."""
-    _, registry = locate("public.ecr.aws/docker/library/busybox", None, "eu-west-1", nobody_asks)
+    _, registry = resolve("public.ecr.aws/docker/library/busybox", None, "eu-west-1", nobody_asks)
     assert registry is not None
     assert registry.region_name == "us-east-1"
 
@@ -164,35 +164,35 @@ def test_region_beside_public_image() -> None:
             f"https://{HOST}/app:1",
             None,
             None,
-            f"image: 'https://{HOST}/app:1' starts with a scheme; leave 'https://' away and write '{HOST}/app:1'.",
+            f"image: 'https://{HOST}/app:1' starts with a scheme; omit 'https://' and write '{HOST}/app:1'.",
         ),
         (
             f"{HOST}/app:1",
             "210987654321",
             None,
             f"registry_id: '210987654321' contradicts the image '{HOST}/app:1', which is in {REGISTRY}; "
-            "leave registry_id away, or correct one of the two.",
+            "omit registry_id, or correct one of the two.",
         ),
         (
             "public.ecr.aws/app:1",
             A,
             None,
             f"registry_id: '{A}' contradicts the image 'public.ecr.aws/app:1', which is in Amazon ECR Public; "
-            "leave registry_id away, or correct one of the two.",
+            "omit registry_id, or correct one of the two.",
         ),
         (
             f"{HOST}/app:1",
             None,
             "us-west-2",
             f"region_name: 'us-west-2' contradicts the image '{HOST}/app:1', which is in {REGISTRY}; "
-            "leave region_name away, or correct one of the two.",
+            "omit region_name, or correct one of the two.",
         ),
     ],
 )
 def test_bad_input(image: str | None, registry_id: str | None, region: str | None, sentence: str) -> None:
     """What cannot be right gets one sentence, which starts with the parameter and ends with what to do."""
     with pytest.raises(EcrInputError, match=f"^{re.escape(sentence)}$"):
-        check(image, registry_id, region)
+        validate(image, registry_id, region)
 
 
 @pytest.mark.parametrize("image", ["", " ", "\n"])
@@ -201,30 +201,30 @@ def test_no_name(image: str) -> None:
     with pytest.raises(
         EcrInputError, match=f"^image: expected a name such as 'repository:tag', got {re.escape(repr(image))}.$"
     ):
-        check_name(image)
+        validate_name(image)
 
 
 def test_no_region_of_alias() -> None:
     """A host that is not Amazon ECR's is an alias of a region that is named, not of whatever region is the default."""
     sentence = (
         "region_name: the host of the image 'docker.io/library/busybox' is not one of Amazon ECR's, and "
-        f"registry_id {A} alone does not say which registry it is; set region_name, or leave registry_id away."
+        f"registry_id {A} alone does not say which registry it is; set region_name, or omit registry_id."
     )
     with pytest.raises(EcrInputError, match=f"^{re.escape(sentence)}$"):
-        locate("docker.io/library/busybox", A, None, nobody_asks)
+        resolve("docker.io/library/busybox", A, None, nobody_asks)
 
 
 def test_no_region_anywhere() -> None:
     """A registry id needs a region, wherever it comes from."""
     sentence = (
-        f"region_name: nothing says in which region of account {A} the image 'app:1' is; "
+        f"region_name: the region of the image 'app:1' in account {A} is not known; "
         "set region_name, or a region in the AWS connection or in AWS_DEFAULT_REGION."
     )
     with pytest.raises(EcrInputError, match=f"^{re.escape(sentence)}$"):
-        locate("app:1", A, None, lambda: None)
+        resolve("app:1", A, None, lambda: None)
 
 
 def test_bad_default_region() -> None:
     """A default region is checked like a given one."""
     with pytest.raises(EcrInputError, match=r"^region_name: no AWS partition has a region like 'nowhere'"):
-        locate("app", A, None, lambda: "nowhere")
+        resolve("app", A, None, lambda: "nowhere")

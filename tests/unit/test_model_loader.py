@@ -16,9 +16,9 @@ import pytest
 from botocore.exceptions import UnknownServiceError
 from botocore.loaders import JSONFileLoader, Loader
 
-from ecr_docker_operator.credentials import AwsIdentity
-from ecr_docker_operator.loader import ModelLoader
-from ecr_docker_operator.registry import EcrRegistry
+from ecr_docker_operator.aws.identity import AwsIdentity
+from ecr_docker_operator.aws.model_loader import ModelLoader
+from ecr_docker_operator.ecr.registry import EcrRegistry
 from tests.stand.hosts import ACCOUNT, REGION
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ class OwnFiles(JSONFileLoader):
 LISTED = """
 import os, sys
 from botocore.loaders import Loader
-from ecr_docker_operator.credentials import AwsIdentity
-from ecr_docker_operator.registry import EcrRegistry
+from ecr_docker_operator.aws.identity import AwsIdentity
+from ecr_docker_operator.ecr.registry import EcrRegistry
 
 listed = []
 def note(event, arguments):

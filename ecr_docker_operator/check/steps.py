@@ -1,6 +1,6 @@
-"""What would a task need, and is it there? One step after the other, and nothing is pulled.
+"""The steps of the check: what a task needs, one after the other; nothing is pulled.
 
-The steps are in the task's own order, and use its own parts: so the first that fails is what the task would fail with.
+The steps are in the task's own order and use its own parts, so the first that fails is what the task would fail with.
 """
 
 from __future__ import annotations
@@ -12,38 +12,35 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.common.compat.sdk import DAG
 from docker.errors import APIError, DockerException
+from docker.utils.utils import parse_repository_tag
 
-from ecr_docker_operator.container import ARCHITECTURES, COMPATIBLE
-from ecr_docker_operator.credentials import EcrCredentials, fetch_credentials
-from ecr_docker_operator.disk import NotKnownError, bytes_free, bytes_to_fetch
-from ecr_docker_operator.errors import NO_CONFIGURATION, EcrPullError, EcrTokenError, container_of_other_platform
-from ecr_docker_operator.image import split_image
+from ecr_docker_operator.aws.token import EcrCredentials, fetch_credentials
+from ecr_docker_operator.ecr.reference import split_image
+from ecr_docker_operator.engine.container import ARCHITECTURES, COMPATIBLE
+from ecr_docker_operator.engine.pull import ImageRequest
+from ecr_docker_operator.errors import EcrPullError, EcrTokenError, other_platform
+from ecr_docker_operator.hints import NO_CONFIGURATION
 from ecr_docker_operator.operator import EcrDockerOperator
-from ecr_docker_operator.pull import check_renewable
-from ecr_docker_operator.units import in_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from docker.api.client import APIClient
-
-    from ecr_docker_operator.engine import EcrSend
+    from ecr_docker_operator.ecr.registry import EcrRegistry
+    from ecr_docker_operator.engine.client import EcrClient
     from ecr_docker_operator.hook import EcrDockerHook
 
 NOT_FOUND = 404
-UNPACKED = 4
-"""How much room is surely enough, in sizes of the compressed layers: once for them, and thrice for what is in them."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """What came of one step."""
+    """The result of one step."""
 
     name: str
     ok: bool | None
-    """``None``: it is not known, or does not matter; the task may succeed."""
+    """``None``: the step was skipped or could not be determined; the task may succeed."""
     text: str
-    """What is well; or the sentence with which the task would fail; or why it is not known."""
+    """What was found; or the error the task would raise; or why it is not known."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """The same for machines; values are those of JSON."""
 
@@ -63,7 +60,6 @@ def run(image: str, **parameters: Any) -> Iterator[Step]:
         check.registry,
         check.digest,
         check.architecture,
-        check.disk,
     )
     for step in steps:
         try:
@@ -104,12 +100,11 @@ class _Check:
 
     def engine(self) -> Step:
         """Connect to the engine, as the task does first of all."""
-        self._client: APIClient = self._hook.get_conn()
-        self._version: dict[str, Any] = self._client.version()
-        self._url = cast("EcrSend", self._client.send).url
-        version, runs = self._version["Version"], "/".join(self._runs)
-        facts = {"url": self._url, "version": version, "platform": runs}
-        return Step("engine", ok=True, text=f"{self._url}: version {version}, {runs}", facts=facts)
+        self._client: EcrClient = self._hook.get_conn()
+        self._version: dict[str, Any] = self._client.version()  # type: ignore[no-untyped-call]
+        url, version, runs = self._client.engine_url, self._version["Version"], "/".join(self._runs)
+        facts = {"url": url, "version": version, "platform": runs}
+        return Step("engine", ok=True, text=f"{url}: version {version}, {runs}", facts=facts)
 
     def identity(self) -> Step:
         """Ask AWS who is asking."""
@@ -139,6 +134,7 @@ class _Check:
 
     def registry(self) -> Step:
         """Let the engine, from where the image has to be reached, ask the registry for it."""
+        has_token = self._credentials is not None
         try:
             self._found: dict[str, Any] = self._ask()
         except (EcrPullError, APIError) as error:
@@ -146,7 +142,7 @@ class _Check:
                 raise
             self._missing = error
         host, _ = split_image(self._image)
-        text = "accepts the token" if self._ecr and self._credentials else "answers"
+        text = "accepts the token" if has_token else "answers"
         return Step("registry", ok=True, text=f"{host or 'Docker Hub'} {text}")
 
     def digest(self) -> Step:
@@ -175,44 +171,8 @@ class _Check:
         if not ARCHITECTURES.issuperset((architecture, self._runs[1])):
             text = f"not known: the image is for {architecture or 'nothing that it names'}, and the engine runs {runs}"
             return Step("architecture", ok=None, text=text, facts=facts)
-        text = container_of_other_platform(self._image, f"{system}/{architecture}", runs)
+        text = other_platform(self._image, f"{system}/{architecture}", runs)
         return Step("architecture", ok=False, text=text, facts=facts)
-
-    def disk(self) -> Step:
-        """Compare what a pull would fetch with what is free."""
-        sizes: dict[str, int | None] = {}
-        unknown = []
-        find: dict[str, Callable[[], int]] = {
-            "bytes_to_fetch": lambda: bytes_to_fetch(
-                self._client,
-                self._ecr,
-                self._hook.identity,
-                self._image,
-                self._found["Descriptor"]["digest"],
-                fits=lambda platform: self._fits((platform["os"], platform["architecture"])),
-            ),
-            "bytes_free": lambda: bytes_free(self._client, self._url),
-        }
-        for name, ask in find.items():
-            try:
-                sizes[name] = ask()
-            except NotKnownError as error:
-                sizes[name] = None
-                unknown.append(f"not known: {error}")
-        fetch, free = sizes.values()
-        told = [f"{in_bytes(size)} {what}" for size, what in ((fetch, "to fetch"), (free, "free")) if size is not None]
-        ok = None
-        if fetch == 0:
-            ok, told, unknown = True, ["nothing to fetch, for the engine has the image"], []
-        elif fetch is not None and free is not None:
-            if free < fetch:
-                answer = f"no space left on device: {', '.join(told)}"
-                raise self._not_pulled(answer)
-            if free >= UNPACKED * fetch:
-                ok = True
-            else:
-                unknown = ["not known: whether that is enough, for layers grow when they are unpacked"]
-        return Step("disk", ok=ok, text="; ".join([*told, *unknown]), facts=sizes)
 
     @property
     def _runs(self) -> tuple[str, str]:
@@ -224,9 +184,6 @@ class _Check:
 
     @cached_property
     def _credentials(self) -> EcrCredentials | None:
-        return self._fetch()
-
-    def _fetch(self) -> EcrCredentials | None:
         if self._ecr is None:
             return None
         try:
@@ -239,27 +196,47 @@ class _Check:
 
     def _ask(self) -> dict[str, Any]:
         try:
-            return self._inspect(self._credentials)
+            found: dict[str, Any] = self._request().send(self._inspect) if self._ecr else self._inspect()
         except EcrPullError as error:
-            check_renewable(self._image, error)
-            return self._inspect(self._fetch())
+            if not isinstance(error.__cause__, APIError):
+                raise
+            answer = _in_words_of_a_pull(self._image, str(error.__cause__.explanation))
+            raise self._not_pulled(answer) from error.__cause__
+        return found
 
-    def _inspect(self, credentials: EcrCredentials | None) -> dict[str, Any]:
+    def _inspect(self) -> dict[str, Any]:
+        credentials = self._credentials
+        # A second attempt needs a new token.
+        del self._credentials
         # Where there is no token, without a login; for other registries, with the worker's.
         login = credentials.auth_config if credentials else {} if self._ecr else None
-        try:
-            found: dict[str, Any] = self._client.inspect_distribution(self._image, auth_config=login)
-        except EcrPullError as error:
-            if self._ecr is None or not isinstance(error.__cause__, APIError):
-                raise
-            answer, identity = str(error.__cause__.explanation), self._hook.identity
-            raise EcrPullError.from_registry(self._image, self._ecr, identity, answer) from error.__cause__
+        found: dict[str, Any] = self._client.inspect_distribution(self._image, login)
         return found
+
+    def _request(self) -> ImageRequest:
+        return ImageRequest(self._image, cast("EcrRegistry", self._ecr), self._hook.identity, self._client.engine_url)
 
     def _not_pulled(self, answer: str) -> Exception:
         if self._ecr is None:
             return DockerException(f"{self._image}: {answer}.")
-        return EcrPullError.from_engine(self._image, self._ecr, self._hook.identity, answer)
+        return self._request().refused(answer)
+
+
+# Code of the registry's answer -> what the engine puts before it in a pull (moby, distribution/errors.go,
+# notFoundError).
+_WORDS_OF_A_PULL = {
+    "denied": "pull access denied for {repository}, repository does not exist or may require 'docker login': ",
+    "manifest unknown": "manifest for {image} not found: ",
+    "name unknown": "repository {repository} not found: ",
+}
+
+
+def _in_words_of_a_pull(image: str, answer: str) -> str:
+    name, at, digest = image.partition("@")
+    repository, tag = parse_repository_tag(name)
+    in_full = f"{repository}{at}{digest}" if at else f"{repository}:{tag or 'latest'}"
+    words = _WORDS_OF_A_PULL.get(answer.partition(":")[0], "")
+    return words.format(repository=repository, image=in_full) + answer
 
 
 def _status(error: Exception) -> int | None:

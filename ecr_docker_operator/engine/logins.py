@@ -1,4 +1,4 @@
-"""How docker-py is made to ask us for a login, at the moment it builds the request that needs one."""
+"""The logins of docker-py's client: a fresh one for each request to Amazon ECR, the worker's own elsewhere."""
 
 from __future__ import annotations
 
@@ -12,29 +12,31 @@ from typing import TYPE_CHECKING, Any
 from docker.api.client import APIClient
 from docker.auth import AuthConfig, load_config
 
-from ecr_docker_operator.credentials import fetch_credentials
+from ecr_docker_operator.aws.token import fetch_credentials
+from ecr_docker_operator.ecr.reference import split_image
+from ecr_docker_operator.ecr.registry import EcrRegistry
 from ecr_docker_operator.errors import EcrTokenError, EcrUpstreamError
-from ecr_docker_operator.registry import EcrRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ecr_docker_operator.credentials import AwsIdentity
+    from ecr_docker_operator.aws.identity import AwsIdentity
 
 log = logging.getLogger(__name__)
 
-# Whose login for which host, while one is held; each thread has its own.
+# Which login a request for which host gets, while one is held; each thread has its own.
 _held: ContextVar[tuple[EcrAuthConfig, str, dict[str, str] | None] | None] = ContextVar("_held", default=None)
 
 
 class EcrAuthConfig(AuthConfig):
-    """The worker's own registry logins, except that hosts of Amazon ECR get a fresh one on each request.
+    """The worker's own registry logins, except that a request to Amazon ECR gets a fresh login.
 
-    docker-py asks once for every pull, push, service and inspection of a registry's image, and not for containers.
+    docker-py asks for a login once for each pull, push, service and inspection of a registry's image, and not for
+    containers.
 
-    :param worker: the logins that docker-py found on the worker; they answer for all other hosts.
+    :param worker: the logins that docker-py found on the worker; they serve all other hosts.
     :param identity: whose AWS credentials ask for tokens.
-    :param alias: a registry whose host is not one of Amazon ECR's by its name.
+    :param alias: a registry of Amazon ECR whose host does not say so.
     :param credstore_env: environment of the worker's credential helpers, as docker-py's client has it.
     """
 
@@ -56,17 +58,26 @@ class EcrAuthConfig(AuthConfig):
         """``False``: docker-py replaces a configuration that calls itself empty."""
         return False
 
-    def registry(self, host: str | None) -> EcrRegistry | None:
-        """Return the registry of Amazon ECR that *host* stands for; ``None`` if it is another's."""
+    def find_registry(self, host: str | None) -> EcrRegistry | None:
+        """Return the registry of Amazon ECR at *host*; ``None`` for any other."""
         if not host:
             return None
         if self.alias and host.lower() == self.alias.host.lower():
             return self.alias
         return EcrRegistry.parse(host)
 
+    def find_registry_of(self, image: str) -> EcrRegistry | None:
+        """Return the registry of Amazon ECR that *image* is in; ``None`` for any other."""
+        return self.find_registry(split_image(image)[0])
+
+    def reload(self, worker: dict[str, Any]) -> None:
+        """Replace the worker's own logins."""
+        self.clear()
+        self.update(worker)
+
     @contextmanager
-    def one_login(self, host: str) -> Iterator[None]:
-        """Ask for the login for *host*, answer with it alone to the requests made inside, and forget it.
+    def hold_login(self, host: str) -> Iterator[None]:
+        """Fetch a login for *host* and use it for all requests made inside; then forget it.
 
         :raises EcrTokenError: if AWS gives no token for a private registry.
         """
@@ -84,7 +95,7 @@ class EcrAuthConfig(AuthConfig):
         held = _held.get()
         if held and held[0] is self and held[1] == registry:
             return held[2]
-        ecr = self.registry(registry)
+        ecr = self.find_registry(registry)
         if ecr is None:
             if super().is_empty:
                 self.update(load_config(credstore_env=self.credstore_env))
@@ -96,59 +107,34 @@ class EcrAuthConfig(AuthConfig):
         except EcrTokenError as error:
             if ecr.registry_id:
                 raise
-            # Not the worker's login instead: a stale one would break what works anonymously.
+            # The worker's own login is no substitute: a stale one would fail where an anonymous pull works.
             log.warning("%s Going on without a login, which ECR Public allows at a lower rate.", error)
             return None
 
 
 def check_upstream() -> None:
-    """Check that docker-py keeps its logins where :func:`install` puts ours.
+    """Check that docker-py keeps a client's logins where we put ours.
 
     :raises EcrUpstreamError: if it does not.
     """
-    # Asked of the class: an attribute put where docker-py never looks would mean anonymous pulls.
+    # Asked of the class: an attribute that docker-py does not read would mean anonymous pulls.
     if "_auth_configs" not in APIClient.__attrs__:
         part = "APIClient._auth_configs"
         raise EcrUpstreamError.moved(part, version("docker"))
 
 
-def install(client: APIClient, identity: AwsIdentity, alias: EcrRegistry | None) -> EcrAuthConfig:
-    """Make *client* resolve its logins through an :class:`EcrAuthConfig`, and return that.
-
-    :raises EcrUpstreamError: if docker-py no longer keeps its logins where this puts them.
-    """
-    check_upstream()
-    logins = EcrAuthConfig(
-        getattr(client, "_auth_configs", {}),
-        identity=identity,
-        alias=alias,
-        credstore_env=getattr(client, "credstore_env", None),
-    )
-    client._auth_configs = logins  # noqa: SLF001 - guarded above, and by a contract test
-    load = client.reload_config
-
-    def reload_config(*args: Any, **kwargs: Any) -> None:
-        load(*args, **kwargs)  # type: ignore[no-untyped-call] # which puts the worker's logins in the place of ours
-        logins.clear()
-        logins.update(client._auth_configs)  # noqa: SLF001
-        client._auth_configs = logins  # noqa: SLF001
-
-    client.reload_config = reload_config  # type: ignore[method-assign]
-    return logins
-
-
 @contextmanager
-def left_behind() -> Iterator[None]:
-    """Let no error that leaves the block take a login along, neither in its frames' variables nor in its request."""
+def logins_removed_from_errors() -> Iterator[None]:
+    """Remove logins from any error that leaves the block: from the variables of its frames, and from its request."""
     try:
         yield
     except BaseException as error:
-        _strip(error)
+        _remove_logins(error)
         raise
 
 
-def _strip(first: BaseException) -> None:
-    # Reporters of errors send the variables of all frames, and whoever pickles an error of requests', its request.
+def _remove_logins(first: BaseException) -> None:
+    # Error reporters send the variables of all frames, and an error of requests' that is pickled has its request.
     errors = [first]
     for error in errors:
         traceback.clear_frames(error.__traceback__)
@@ -156,5 +142,5 @@ def _strip(first: BaseException) -> None:
             request = getattr(holder, "request", None)
             if request is not None:
                 request.headers.pop("X-Registry-Auth", None)
-        # Both, for the one that is not shown is kept, too.
+        # Both: the one that a traceback does not show is kept, too.
         errors += [before for before in (error.__cause__, error.__context__) if before and before not in errors]

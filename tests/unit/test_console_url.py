@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ecr_docker_operator.console import find_page
-from ecr_docker_operator.image import locate
+from ecr_docker_operator.ecr.console_url import console_url
+from ecr_docker_operator.ecr.reference import resolve
 from tests.stand.hosts import ACCOUNT, OTHER_ACCOUNT
 
 PRIVATE = f"ecr/repositories/private/{ACCOUNT}"
@@ -13,9 +13,9 @@ PRIVATE = f"ecr/repositories/private/{ACCOUNT}"
 
 def page_of(image: str, registry_id: str | None = None, region_name: str | None = None) -> str | None:
     """Return the page of an image as an operator's parameters give it."""
-    name, registry = locate(image, registry_id, region_name, lambda: None)
+    name, registry = resolve(image, registry_id, region_name, lambda: None)
     assert registry
-    return find_page(name, registry)
+    return console_url(name, registry)
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,19 @@ class EcrRegistry:
         """Name of the AWS service that issues the tokens, as botocore calls it."""
         return "ecr" if self.registry_id else "ecr-public"
 
+    @property
+    def hint_names(self) -> dict[str, str]:
+        """What the steps in :mod:`ecr_docker_operator.hints` name of a registry."""
+        # In China, the VPC endpoints of Amazon ECR and AWS STS have a prefix that the one of S3 has not.
+        prefix = "cn." if self.partition == "aws-cn" else ""
+        return {
+            "registry": str(self),
+            "host": self.host,
+            "region": self.region_name,
+            "owner": f"account {self.registry_id}" if self.registry_id else "its owner",
+            "vpc": f"{prefix}com.amazonaws.{self.region_name}",
+        }
+
     def __str__(self) -> str:
         if self.registry_id is None:
             return "Amazon ECR Public"

@@ -1,4 +1,4 @@
-"""How botocore loads the API model of one service, without a look at those of all others."""
+"""Loads botocore's API model of one service without listing all others, which takes as long as the rest of a login."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ log = logging.getLogger(__name__)
 
 
 class ModelLoader(Loader):
-    """botocore's loader, made for a process that makes one call.
+    """botocore's loader for a process that makes one call.
 
-    Before it loads a model, botocore's lists all services that have one of its kind, from more than 400 folders; two
-    kinds are needed for a client. This one looks where the service has its own.
+    Before it loads a model, botocore's own lists all services that have one of its type, from more than 400 folders;
+    a client needs two types. This one looks in the folder of the service alone.
     """
 
     @classmethod
     def install(cls, session: Any) -> None:
-        """Let *session*, one of boto3's, load its models so, unless its loader is another than botocore's own."""
+        """Let *session*, one of boto3's, use this loader, unless it has another one than botocore's own."""
         try:
             # boto3 has no public way to it.
             botocore_session = session._session  # noqa: SLF001
@@ -36,11 +36,11 @@ class ModelLoader(Loader):
             quick = cls(extra_search_paths=paths, file_loader=_Files(), include_default_search_paths=False)
             botocore_session.register_component("data_loader", quick)
         except (AttributeError, TypeError) as error:
-            # A later boto3 may keep it elsewhere, or make it of other parts. Nothing is lost but time.
+            # A later boto3 may keep it elsewhere, or build it from other parts. Only time is lost.
             log.debug("%r: models are loaded by botocore's own loader: %r", session, error)
 
     def list_available_services(self, type_name: str) -> Sequence[str]:
-        """Return the names of the services that have a model of that type; each is looked for when it is asked for."""
+        """Return the names of the services that have a model of that type; each is looked up when it is asked for."""
         return _Services(self, type_name)
 
 
@@ -66,8 +66,8 @@ class _Services(Sequence[str]):
 
 
 class _Files(JSONFileLoader):
-    # What is not compressed is endpoints.json above all, 1.2 MB, for each client. botocore makes OrderedDicts of it,
-    # which dates from when a plain dict kept no order, and takes twice as long.
+    # The largest file that is not compressed is endpoints.json, 1.2 MB, for each client. botocore makes OrderedDicts
+    # of it, which dates from when a plain dict kept no order, and takes twice as long.
     def load_file(self, file_path: str) -> Any:
         plain = f"{file_path}.json"
         if os.path.isfile(plain):  # noqa: PTH113 - as botocore: a folder that it may not enter has none

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import TextIO
 
-    from ecr_docker_operator.check import Step
+    from ecr_docker_operator.check.steps import Step
 
 NAME = "ecr-docker"
 HELP = "Docker with Amazon ECR"
@@ -88,7 +88,7 @@ def check(arguments: argparse.Namespace) -> None:
     parameters = {name: getattr(arguments, name) for name in names if hasattr(arguments, name)}
     as_json, verbose = (parameters.pop(name) for name in _NOT_OF_THE_TASK)
     with _only_ours(verbose=verbose) as out:
-        from ecr_docker_operator.check import run  # noqa: PLC0415 - see above; and Airflow may write when imported
+        from ecr_docker_operator.check.steps import run  # noqa: PLC0415 - see above; and Airflow may write when imported
         from ecr_docker_operator.compat import use_database  # noqa: PLC0415
 
         use_database()

@@ -1,6 +1,6 @@
-"""Which image is meant, and in which Amazon ECR registry is it?
+"""Image references: their parts, and the Amazon ECR registry that an image is in.
 
-Pure: decides from the image's name and the operator's parameters alone.
+Pure: decided by the image's name and the operator's parameters alone.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from ecr_docker_operator.ecr.registry import EcrRegistry, find_partition
 from ecr_docker_operator.errors import EcrInputError
-from ecr_docker_operator.registry import EcrRegistry, find_partition
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def split_image(image: str) -> tuple[str | None, str]:
     """Return the registry host that *image* names, ``None`` if it names none, and the rest.
 
-    What is in front of the first slash is a host if it has a dot or a colon or is ``localhost`` (Docker
+    The part before the first slash is a host if it has a dot or a colon or is ``localhost`` (Docker
     documentation, "docker image tag").
     """
     host, slash, rest = image.partition("/")
@@ -34,19 +34,19 @@ def repository_of(image: str) -> str:
     return repository if colon and "/" not in tag else name
 
 
-def check_name(image: str | None) -> None:
-    """Check that an image has a name at all; ``None`` is one that is not rendered yet.
+def validate_name(image: str | None) -> None:
+    """Check that *image* is not empty; ``None`` is one that is not rendered yet.
 
-    :raises EcrInputError: if it has none.
+    :raises EcrInputError: if it is.
     """
     if image is not None and not image.strip():
         raise EcrInputError.empty_image(image)
 
 
-def check(image: str | None, registry_id: str | None, region_name: str | None) -> None:
-    """Check the values that are known; ``None`` is a value that is unset, or not rendered yet.
+def validate(image: str | None, registry_id: str | None, region_name: str | None) -> None:
+    """Check the values that are known; ``None`` is a value that is not set, or not rendered yet.
 
-    :raises EcrInputError: for what can be seen to be wrong without asking anybody.
+    :raises EcrInputError: if one is invalid, or contradicts another.
     """
     if registry_id is not None and not re.fullmatch(r"[0-9]{12}", registry_id):
         raise EcrInputError.registry_id(registry_id)
@@ -61,13 +61,13 @@ def check(image: str | None, registry_id: str | None, region_name: str | None) -
     if registry is None:
         return
     if registry_id and registry_id != registry.registry_id:
-        raise EcrInputError.other_registry_id(image, registry, registry_id)
-    # The host of ECR Public says nothing of a region, so no region contradicts it.
+        raise EcrInputError.other_registry_id(image, str(registry), registry_id)
+    # The host of ECR Public names no region, so no region contradicts it.
     if region_name and registry.registry_id and region_name != registry.region_name:
-        raise EcrInputError.other_region_name(image, registry, region_name)
+        raise EcrInputError.other_region_name(image, str(registry), region_name)
 
 
-def locate(
+def resolve(
     image: str,
     registry_id: str | None,
     region_name: str | None,
@@ -75,21 +75,21 @@ def locate(
 ) -> tuple[str, EcrRegistry | None]:
     """Return the image's full name and its registry; ``None`` for an image that is not on Amazon ECR.
 
-    :param default_region: tells where *registry_id* is meant if the image names no host and *region_name* is
-        ``None``; asked only then.
-    :raises EcrInputError: if the values contradict each other or leave the registry open.
+    :param default_region: returns the region of *registry_id*; called only if neither the image nor *region_name*
+        names one.
+    :raises EcrInputError: if the values contradict each other, or do not say which registry it is.
     """
-    check(image, registry_id, region_name)
+    validate(image, registry_id, region_name)
     host, _ = split_image(image)
     registry = EcrRegistry.parse(host) if host else None
     if registry or not registry_id:
         return image, registry
     if host and not region_name:
-        # A default region would send a token to whatever host stands beside a registry_id in default_args.
+        # With a default region, a registry_id in default_args would send a token to any host.
         raise EcrInputError.no_region_of_alias(image, registry_id)
     region_name = region_name or default_region()
     if not region_name:
         raise EcrInputError.no_region(image, registry_id)
-    check(None, None, region_name)
+    validate(None, None, region_name)
     registry = EcrRegistry.private(registry_id, region_name, host=host)
     return (image if host else f"{registry.host}/{image}"), registry

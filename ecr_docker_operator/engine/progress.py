@@ -1,4 +1,4 @@
-"""What a pull looks like in the log: a line at its start, one every few seconds, one at its end."""
+"""The lines of a pull in the log: one at its start, one every few seconds, one at its end."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ecr_docker_operator.layer import Layer
-from ecr_docker_operator.units import in_bytes, in_seconds
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
 log = logging.getLogger(__name__)
 
@@ -23,28 +21,31 @@ INTERVAL = 5.0
 PATIENCE = 1.0
 """Seconds that the first line waits for the sizes of the layers, of which the engine first fetches three."""
 
+_THOUSAND = 1000
+_FEW_SECONDS = 10
 
-def shown(image: str, pull: Callable[[], Any]) -> Any:
+
+def log_progress(image: str, pull: Callable[[], Any]) -> Any:
     """Start a pull, and return an iterator of what DockerOperator is to log of it.
 
-    DockerOperator ends its group of the log only after a pull that went well; this ends it after any other, too.
+    DockerOperator ends its group of the log only after a pull that succeeded; this ends it after any other, too.
 
     :param image: name of the image, for the lines.
     :param pull: starts the pull, and returns docker-py's items.
     """
-    with _group_ended():
+    with _group_ended_on_error():
         progress = Progress(image)
         items = pull()
-    return _shown(progress, items) if isinstance(items, Iterator) else items
+    return _lines(progress, items) if isinstance(items, Iterator) else items
 
 
-def _shown(progress: Progress, items: Iterator[Any]) -> Iterator[Any]:
-    with _group_ended():
+def _lines(progress: Progress, items: Iterator[Any]) -> Iterator[Any]:
+    with _group_ended_on_error():
         yield from progress.lines(items)
 
 
 @contextmanager
-def _group_ended() -> Iterator[None]:
+def _group_ended_on_error() -> Iterator[None]:
     try:
         yield
     except GeneratorExit:
@@ -206,3 +207,95 @@ def _extracted(layers: list[Layer]) -> str:
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+@dataclass
+class Layer:
+    """One layer; its sizes are in bytes, as the registry has it, and 0 as long as they are not known.
+
+    The engine's words for a layer are in no document. They are those of its own image store (moby,
+    ``distribution``) and of containerd's (``daemon/containerd``); others change nothing.
+    """
+
+    status: str = ""
+    """What was said last."""
+    size: int = 0
+    fetched: int = 0
+    extracted: int = 0
+    complete: bool = False
+    """Whether all of it was fetched."""
+    done: bool = False
+    """Whether it is ready for use."""
+    here: bool = False
+    """Whether it was so before the pull."""
+
+    def update(self, status: str, detail: Mapping[str, Any]) -> None:
+        """Take in what the engine says: the *status*, and the ``progressDetail`` that goes with it."""
+        self.status = status
+        # containerd's image store counts an extraction in seconds.
+        detail = {} if detail.get("units") else detail
+        current, total = _number(detail.get("current")), _number(detail.get("total"))
+        if status in ("Verifying Checksum", "Download complete"):
+            self._fetch_all()
+        elif status == "Extracting":
+            self.extracted = max(self.extracted, current)
+            self._know(total)
+            self._fetch_all()
+        elif status == "Pull complete":
+            self.done = True
+            self._know(self.extracted)
+            self._fetch_all()
+        elif status == "Already exists":
+            self.here = self.here or not (self.fetched or self.complete)
+            self.done = self.complete = True
+        elif current:
+            self._fetch(current, total)
+        elif status == "Pulling fs layer" and not self.done:
+            # It may have been begun before, with a token that has expired since, and nothing of that is left.
+            self.fetched, self.complete = 0, False
+
+    def _fetch(self, current: int, total: int) -> None:
+        self._know(total)
+        # That all is fetched is said of what breaks off, too: only the next status tells.
+        if total and current < total:
+            # What broke off is gone on with, and then only what was left is counted.
+            self.fetched = max(self.fetched, self.size - total + current)
+        elif not self.size:
+            self.fetched = max(self.fetched, current)
+
+    def _know(self, size: int) -> None:
+        if size:
+            self.size = max(self.size, size, self.fetched)
+
+    def _fetch_all(self) -> None:
+        self.complete = True
+        self.fetched = max(self.fetched, self.size)
+
+
+def _number(value: Any) -> int:
+    return value if isinstance(value, int) and value > 0 else 0
+
+
+def in_bytes(count: float) -> str:
+    """Return *count* bytes with up to three digits and a decimal unit, as Docker writes sizes: ``1.21 GB``."""
+    units = iter(("B", "kB", "MB", "GB", "TB"))
+    unit = next(units)
+    count = _three_digits(count)
+    while count >= _THOUSAND and (larger := next(units, None)):
+        count, unit = _three_digits(count / _THOUSAND), larger
+    return f"{count:g} {unit}"
+
+
+def in_seconds(seconds: float) -> str:
+    """Return a duration: ``0.4 s``, ``34 s``, ``2 min 5 s``, ``1 h 3 min``."""
+    if seconds < _FEW_SECONDS:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if not minutes:
+        return f"{rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def _three_digits(number: float) -> float:
+    return float(f"{number:.3g}")

@@ -1,0 +1,121 @@
+"""Whose AWS credentials are used: the clients, region and ARN of an AWS connection of the amazon provider."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ecr_docker_operator.compat import AirflowNotFoundException
+from ecr_docker_operator.errors import EcrInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ecr_docker_operator.ecr.registry import EcrRegistry
+
+DEFAULT_CONFIG: Mapping[str, Any] = {
+    "connect_timeout": 5,
+    "read_timeout": 15,
+    "retries": {"mode": "standard", "total_max_attempts": 8},
+}
+"""How a call waits, in seconds, and retries, unless the AWS connection or the user says otherwise.
+
+Eight attempts take half a minute between the first and the last, 71 s at most. Where AWS answers 20 calls a second,
+200 callers at the same moment need 6 attempts, and 400 need 8; with 5, one in ten of 200 gets no token. botocore's
+"adaptive" mode would not help: there a client learns from its own calls, and here each call has its own client.
+"""
+
+USER_AGENT = "EcrDockerOperator"
+"""Name of the caller in AWS's logs, behind botocore's own."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class AwsIdentity:
+    """Whose AWS credentials are used, and how AWS is called; the parameters are the amazon provider's.
+
+    :param aws_conn_id: AWS connection; ``None``: boto3's default credential chain.
+    :param verify: whether, or with which file of certificates, to verify AWS's TLS certificate.
+    :param botocore_config: configuration of the botocore client.
+    """
+
+    aws_conn_id: str | None = "aws_default"
+    verify: bool | str | None = None
+    botocore_config: dict[str, Any] | None = None
+
+    def __str__(self) -> str:
+        if self.aws_conn_id:
+            return f"AWS connection {self.aws_conn_id!r}"
+        return "the worker's own AWS credentials"
+
+    def describe(self) -> str:
+        """Return the same for an error message, which also says if there is no such connection."""
+        from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+
+        try:
+            if self.aws_conn_id:
+                AwsBaseHook.get_connection(self.aws_conn_id)
+        except AirflowNotFoundException:
+            return f"{self} (there is none, so the worker's own AWS credentials)"
+        except Exception as error:  # noqa: BLE001 - the error to be reported must not be lost for this
+            log.debug("%s: not looked up: %r", self, error)
+        return str(self)
+
+    def default_region(self) -> str | None:
+        """Return the region of the AWS connection, else boto3's default; ``None`` if there is neither.
+
+        :raises EcrInputError: if they cannot be looked up, for instance in a profile that is not there.
+        """
+        import boto3
+        from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+
+        try:
+            hook = AwsBaseHook(aws_conn_id=self.aws_conn_id, client_type="ecr")
+            return hook.region_name or boto3.session.Session().region_name
+        except Exception as error:  # botocore's, and what is wrong with a connection may be anything
+            raise EcrInputError.no_default_region(str(self), str(error)) from error
+
+    def arn(self, registry: EcrRegistry) -> str:
+        """Return the ARN of the caller; needs no permission (AWS STS API Reference, GetCallerIdentity).
+
+        A pull does not need it, so there are at most two attempts.
+
+        :param registry: AWS is asked in its region.
+        """
+        client = self._client(registry, "sts", retries={"mode": "standard", "total_max_attempts": 2})
+        return str(client.get_caller_identity()["Arn"])
+
+    def client(self, registry: EcrRegistry) -> Any:
+        """Return a boto3 client of the service that issues the registry's tokens."""
+        return self._client(registry, registry.service)
+
+    def _client(self, registry: EcrRegistry, service: str, **options: Any) -> Any:
+        from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+        from botocore.config import Config
+
+        from ecr_docker_operator.aws.model_loader import ModelLoader
+
+        hook = AwsBaseHook(
+            aws_conn_id=self.aws_conn_id,
+            client_type=service,
+            region_name=registry.region_name,
+            verify=self.verify,
+            config=self.botocore_config,
+        )
+        connection = hook.conn_config
+        # The hook's own calls to AWS STS use it, too.
+        connection.botocore_config = config = Config(**DEFAULT_CONFIG).merge(hook.config).merge(Config(**options))
+        if registry.fips:
+            config = config.merge(Config(use_fips_endpoint=True))
+        session = hook.get_session()
+        ModelLoader.install(session)
+        # Not get_client_type: to name the caller to AWS, it looks through the whole stack twice, which takes
+        # as long as all the rest.
+        return session.client(
+            service,
+            endpoint_url=connection.get_service_endpoint_url(service),
+            config=config.merge(Config(user_agent_extra=f"{USER_AGENT} {config.user_agent_extra or ''}".rstrip())),
+            verify=hook.verify,
+        )

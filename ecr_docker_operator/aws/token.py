@@ -1,0 +1,192 @@
+"""Fetches an authorization token from AWS: one call, kept nowhere."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import gc
+import logging
+import os
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from docker.auth import encode_header
+
+from ecr_docker_operator import hints
+from ecr_docker_operator.compat import mask_secret
+from ecr_docker_operator.errors import EcrTokenError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from ecr_docker_operator.aws.identity import AwsIdentity
+    from ecr_docker_operator.ecr.registry import EcrRegistry
+
+MASKS = 30
+"""How many secrets of one process are masked in Airflow's logs: those of its first 10 tokens, three forms each.
+
+A task has its own process, and usually one token. Airflow never forgets a mask, and compiles all of them into one
+expression: after 50 tokens, the next one would take Airflow 3 two seconds and 400 MB, and Airflow 2 refuses an
+expression of that size, which would fail the pull. Nothing logs a token anyway; masks are the second line of defence.
+"""
+
+_masks = count()
+
+
+@dataclass(frozen=True)
+class EcrCredentials:
+    """A login for one registry; its secrets are masked in Airflow's logs at birth, up to :data:`MASKS`."""
+
+    serveraddress: str
+    username: str
+    password: str = field(repr=False)
+    expires_at: datetime | None = field(default=None, repr=False)
+    """When the token expires, as AWS says."""
+
+    def __post_init__(self) -> None:
+        _mask(self.password)
+        _mask(encode_header(self.auth_config).decode())
+
+    def __reduce__(self) -> NoReturn:
+        msg = "EcrCredentials cannot be pickled: they hold a token, which is kept nowhere."
+        raise TypeError(msg)
+
+    @property
+    def auth_config(self) -> dict[str, str]:
+        """The login as the ``X-Registry-Auth`` header carries it (Docker Engine API, "Authentication")."""
+        return {
+            "username": self.username,
+            "password": self.password,
+            "serveraddress": self.serveraddress,
+        }
+
+
+def fetch_credentials(registry: EcrRegistry, identity: AwsIdentity) -> EcrCredentials:
+    """Return a login for *registry*, valid for about 12 hours, by one GetAuthorizationToken call.
+
+    ``registryIds`` is not sent: AWS deprecated it, and a token opens every registry that its identity may
+    read (Amazon ECR API Reference, GetAuthorizationToken).
+
+    :raises EcrTokenError: if AWS gives none; the message names the registry, the identity and a next step.
+    """
+    login = _decode(_get_authorization_token(registry, identity))
+    if login is None:
+        # Raised here and not in _decode: an error keeps the variables of its frames, which are pieces of a token.
+        raise EcrTokenError.unreadable(str(registry), identity.describe())
+    return EcrCredentials(registry.host, *login)
+
+
+def _get_authorization_token(registry: EcrRegistry, identity: AwsIdentity) -> dict[str, Any]:
+    try:
+        with _quiet_parser():
+            answer = identity.client(registry).get_authorization_token()
+    except Exception as error:  # not only botocore's: bad settings are ValueError, TypeError, NotImplementedError
+        answer = _words(error)
+        step = hints.next_step(hints.AWS, f"{answer} HTTP status {_status(error)}", **_hint_names(registry))
+        raise EcrTokenError.refused(str(registry), identity.describe(), answer, step) from error
+    data: Any = answer.get("authorizationData") or {}
+    # A list from ECR, a single object from ECR Public.
+    return dict(data[0] if isinstance(data, list) else data)
+
+
+def _words(error: Exception) -> str:
+    # botocore says neither which of its attempts at a connection failed, nor how.
+    if "resolve" in str(getattr(error, "kwargs", {}).get("error", "")).lower():
+        return f"{error} (the name was not resolved)"
+    return str(error)
+
+
+def _status(error: Exception) -> int:
+    response = getattr(error, "response", None)
+    return int(response["ResponseMetadata"]["HTTPStatusCode"]) if isinstance(response, dict) else 0
+
+
+def _hint_names(registry: EcrRegistry) -> dict[str, str]:
+    actions = f"{registry.service}:GetAuthorizationToken"
+    if registry.registry_id is None:
+        actions += " and sts:GetServiceBearerToken"
+    return {"actions": actions, **registry.hint_names}
+
+
+def _decode(data: dict[str, Any]) -> tuple[str, str, datetime | None] | None:
+    token = data.get("authorizationToken") or ""
+    if token:
+        _mask(token)
+    try:
+        login = base64.b64decode(token, validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    username, _, password = login.partition(":")
+    return (username, password, data.get("expiresAt")) if username and password else None
+
+
+def _mask(secret: str) -> None:
+    if next(_masks) < MASKS:
+        mask_secret(secret)
+
+
+class _QuietThreads(threading.local):
+    """Whose records below INFO botocore's parser does not log: at DEBUG it logs the whole answer, token included."""
+
+    quiet = False
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not self.quiet or record.levelno > logging.DEBUG
+
+
+# One filter for good: to add and remove one while other threads log would let records through.
+_parser_threads = _QuietThreads()
+logging.getLogger("botocore.parsers").addFilter(_parser_threads.filter)
+
+
+@contextmanager
+def _quiet_parser() -> Iterator[None]:
+    _parser_threads.quiet = True
+    try:
+        yield
+    finally:
+        _parser_threads.quiet = False
+
+
+class _CollectionPause:
+    """Keeps Python's garbage collection off while any thread is inside, unless it is off already.
+
+    boto3, which is imported for the token, makes Python search all of Airflow's objects for garbage. That takes as
+    long as the rest of the login, and there is time for it while the engine pulls.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._was_on = False
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._was_on = gc.isenabled()
+                gc.disable()
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside = max(self._inside - 1, 0)
+            self._restore()
+
+    def restore_in_child(self) -> None:
+        """Forget the threads of the parent process, of which a fork has none but its own."""
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._restore()
+
+    def _restore(self) -> None:
+        if self._was_on and not self._inside:
+            gc.enable()
+            self._was_on = False
+
+
+collection_paused = _CollectionPause()
+os.register_at_fork(after_in_child=collection_paused.restore_in_child)

@@ -1,0 +1,1 @@
+"""The command `check`: what would a task need, and is it there? Pulls nothing."""

@@ -1,0 +1,1 @@
+"""Names of Amazon ECR: registries, image references, console pages. Pure: no input or output."""

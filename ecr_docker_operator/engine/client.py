@@ -1,0 +1,300 @@
+"""docker-py's client, which logs in to Amazon ECR by itself."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from docker.api.client import APIClient
+from docker.errors import APIError, ImageNotFound, InvalidVersion
+
+from ecr_docker_operator.aws.token import collection_paused
+from ecr_docker_operator.ecr.reference import split_image
+from ecr_docker_operator.engine.connection import engine_url, lost_connection_explained
+from ecr_docker_operator.engine.container import exit_reason, image_of
+from ecr_docker_operator.engine.logins import EcrAuthConfig, check_upstream, logins_removed_from_errors
+from ecr_docker_operator.engine.progress import log_progress
+from ecr_docker_operator.engine.pull import ImageRequest
+from ecr_docker_operator.engine.retention import record_pull_time
+from ecr_docker_operator.errors import EcrKilledError, EcrStartError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from requests import PreparedRequest
+
+    from ecr_docker_operator.aws.identity import AwsIdentity
+    from ecr_docker_operator.ecr.registry import EcrRegistry
+
+log = logging.getLogger(__name__)
+
+# How often an image that was removed before its container was created is pulled again.
+PULLS = 3
+# Paths of the Docker Engine API that create or start a container or a service.
+_STARTS = re.compile(r"/(?:containers|services)/create(?:\?|$)|/containers/[^/]+/start(?:\?|$)")
+
+
+def _not_killed() -> bool:
+    return False
+
+
+class EcrClient(APIClient):
+    """docker-py's ``APIClient``, except that images of Amazon ECR are pulled with a fresh token.
+
+    Methods, parameters and results are docker-py's. Requests for images of other registries are docker-py's, too.
+    """
+
+    is_killed: Callable[[], bool] = staticmethod(_not_killed)
+    """Returns whether the task was killed; then no container and no service is started any more."""
+    for_operator = False
+    """Whether DockerOperator logs what this client's streams yield."""
+    records_pull_times = False
+    """Whether the engine is made to record when it pulls an image."""
+
+    @classmethod
+    def from_api_client(
+        cls,
+        client: APIClient,
+        *,
+        identity: AwsIdentity,
+        alias: EcrRegistry | None = None,
+        is_killed: Callable[[], bool] = _not_killed,
+        for_operator: bool = False,
+        records_pull_times: bool = False,
+    ) -> EcrClient:
+        """Turn *client* into an EcrClient, in place, and return it.
+
+        :param identity: whose AWS credentials ask for tokens.
+        :param alias: a registry of Amazon ECR whose host does not say so.
+        :raises EcrUpstreamError: if docker-py no longer keeps its logins where ours are put.
+        """
+        check_upstream()
+        # In place, so that it reaches the engine exactly as it did before.
+        client.__class__ = cls
+        ours = cast("EcrClient", client)
+        ours.is_killed = is_killed
+        ours.for_operator = for_operator
+        ours.records_pull_times = records_pull_times
+        ours._auth_configs = EcrAuthConfig(  # noqa: SLF001 - guarded above, and by a contract test
+            getattr(ours, "_auth_configs", {}),
+            identity=identity,
+            alias=alias,
+            credstore_env=getattr(ours, "credstore_env", None),
+        )
+        return ours
+
+    @property
+    def engine_url(self) -> str:
+        """URL of the engine that this client is connected to."""
+        return engine_url(self)
+
+    def send(self, request: PreparedRequest, **kwargs: Any) -> Any:
+        """Send a request.
+
+        :raises EcrEngineError: if the engine cannot be reached any more, or does not answer in time.
+        :raises EcrKilledError: if the task was killed, and the request would start something.
+        """
+        if self.is_killed() and request.method == "POST" and _STARTS.search(request.path_url):
+            raise EcrKilledError
+        with lost_connection_explained(self.engine_url):
+            return super().send(request, **kwargs)
+
+    def reload_config(self, *args: Any, **kwargs: Any) -> None:
+        """Read the worker's own logins again."""
+        logins = self._auth_configs
+        super().reload_config(*args, **kwargs)  # type: ignore[no-untyped-call] # which replaces ours
+        logins.reload(self._auth_configs)
+        self._auth_configs = logins
+
+    def pull(self, repository: str, *args: Any, **kwargs: Any) -> Any:
+        """Pull an image; an operator's pull yields the lines that DockerOperator is to log.
+
+        :raises EcrTokenError: if AWS gives no token.
+        :raises EcrPullError: if the engine reports an error; with ``stream=True``, while the stream is read.
+        :raises EcrEngineError: if the engine goes away; likewise.
+        """
+        logs = bool(self.for_operator and kwargs.get("stream") and kwargs.get("decode"))
+        request = partial(super().pull, repository, *args, **kwargs)
+        return self._ask(repository, request, partial(self._pull, request, logs=logs))
+
+    def _pull(self, request: Callable[[], Any], image: ImageRequest, *, logs: bool) -> Any:
+        pull = partial(image.send, partial(image.pull, request))
+        answer = log_progress(image.image, pull) if logs else pull()
+        if not self.records_pull_times:
+            return answer
+        if isinstance(answer, Iterator):
+            return self._recorded(image.image, answer)
+        self._record_pull_time(image.image)
+        return answer
+
+    def _recorded(self, image: str, items: Iterator[Any]) -> Iterator[Any]:
+        yield from items
+        self._record_pull_time(image)
+
+    def _record_pull_time(self, image: str) -> None:
+        try:
+            record_pull_time(self, image)
+        except Exception as error:  # noqa: BLE001 - the image is there, and the task can run
+            log.warning("%s: the engine did not record when it was pulled: %s", image, error)
+
+    def inspect_distribution(self, image: str, auth_config: dict[str, str] | None = None) -> Any:
+        """Ask the registry for an image; a login that is given is used as it is.
+
+        :raises EcrTokenError: if AWS gives no token.
+        :raises EcrPullError: if the registry refuses.
+        """
+        request = partial(super().inspect_distribution, image, auth_config)
+        return self._ask(image, request, partial(self._inspect, request, renew=auth_config is None))
+
+    @staticmethod
+    def _inspect(request: Callable[[], Any], image: ImageRequest, *, renew: bool) -> Any:
+        def inspect() -> Any:
+            with image.errors_explained(), collection_paused:
+                return request()
+
+        return image.send(inspect) if renew else inspect()
+
+    def create_service(self, task_template: Any, *args: Any, **kwargs: Any) -> Any:
+        """Create a Swarm service, after the registry was asked for its image.
+
+        Whatever is wrong with an image, a Swarm says only "No such image", once a node has tried. The manager's engine
+        can say what it is (Docker Engine API, "Get image information from the registry"). Both requests use one login,
+        so the nodes get the one that was tried.
+
+        :raises EcrTokenError: if AWS gives no token.
+        :raises EcrPullError: if the registry refuses the image.
+        :raises EcrKilledError: if the task was killed meanwhile.
+        """
+        request = partial(super().create_service, task_template, *args, **kwargs)
+        image = _service_image(task_template)
+        return self._ask(image, request, partial(self._create_service, request, super().inspect_distribution))
+
+    def _create_service(self, request: Callable[[], Any], inspect: Callable[[str], Any], image: ImageRequest) -> Any:
+        def create() -> Any:
+            with logins_removed_from_errors(), ExitStack() as held:
+                with image.errors_explained(), collection_paused:
+                    held.enter_context(self._auth_configs.hold_login(split_image(image.image)[0]))
+                    self._try_to_inspect(image.image, inspect)
+                return request()
+
+        service = image.send(create)
+        if self.is_killed():
+            # It was created meanwhile, and whoever kills the task does not know of it yet.
+            self.remove_service(service["ID"])
+            raise EcrKilledError
+        return service
+
+    @staticmethod
+    def _try_to_inspect(image: str, inspect: Callable[[str], Any]) -> None:
+        try:
+            inspect(image)
+        except (APIError, InvalidVersion) as error:
+            if isinstance(error, APIError) and error.is_client_error():
+                raise
+            # Nodes may reach what their manager does not.
+            log.warning("%s: its registry could not be asked before the service is created: %s", image, error)
+
+    def service_logs(self, service: Any, *args: Any, **kwargs: Any) -> Any:
+        """Return the log of a service; for an operator, that of a terminal comes line by line.
+
+        docker-py yields a terminal's output byte by byte, and DockerSwarmOperator takes each item for a line.
+        """
+        items = super().service_logs(service, *args, **kwargs)
+        return _by_line(items) if self.for_operator and kwargs.get("is_tty") else items
+
+    def create_container(self, image: str, *args: Any, **kwargs: Any) -> Any:
+        """Create a container; if its image was removed since it was pulled, it is pulled again.
+
+        DockerOperator looks whether the engine has the image, then creates the container. In between, another task's
+        ``image_retention`` or a ``docker image prune`` may have removed it.
+
+        :raises EcrStartError: if the engine does not create it.
+        :raises EcrError: as a pull does, if the image has to be pulled again.
+        """
+        request = partial(super().create_container, image, *args, **kwargs)
+        return self._ask(image, request, partial(self._create_container, request))
+
+    def _create_container(self, request: Callable[[], Any], image: ImageRequest) -> Any:
+        for pulls_left in reversed(range(PULLS + 1)):
+            try:
+                return request()
+            except APIError as error:
+                if not pulls_left or not isinstance(error, ImageNotFound):
+                    raise EcrStartError.refused(image.image, error) from error
+            log.warning("%s: the image was removed before its container was created; pulling it again.", image.image)
+            self._pull_again(image.image)
+        raise AssertionError
+
+    def _pull_again(self, image: str) -> None:
+        # Logged as DockerOperator logs a pull; if it fails, the pull itself ends the group.
+        log.info("::group::Pulling docker image %s", image)
+        for item in self.pull(image, stream=True, decode=True):
+            if "id" not in item:
+                log.info("%s", item.get("status"))
+        log.info("::endgroup::")
+
+    def start(self, container: Any, *args: Any, **kwargs: Any) -> None:
+        """Start a container.
+
+        :raises EcrStartError: if the engine does not start it.
+        """
+        try:
+            super().start(container, *args, **kwargs)
+        except APIError as error:
+            if image := self._ecr_image_of(container):
+                raise EcrStartError.refused(image, error) from error
+            raise
+
+    def wait(self, container: Any, *args: Any, **kwargs: Any) -> Any:
+        """Wait for a container to end; ``Error`` of the answer has the reason for an exit code, if the engine knows it.
+
+        That is where the engine puts a reason that it knows at once (Docker Engine API, "Wait for a container"), which
+        DockerOperator shows.
+        """
+        result = super().wait(container, *args, **kwargs)
+        if result["StatusCode"] == 0 or result.get("Error"):
+            return result
+        try:
+            image = self._ecr_image_of(container)
+            reason = exit_reason(self, container, image, result["StatusCode"]) if image else None
+        except Exception as error:  # noqa: BLE001 - the explanation of a failure must not become another one
+            log.debug("%s: the reason of its end is not known: %r", container, error)
+            return result
+        return {**result, "Error": {"Message": reason}} if reason else result
+
+    def _ask(self, image: str, request: Callable[[], Any], ecr_request: Callable[[ImageRequest], Any]) -> Any:
+        """Send *request*, or *ecr_request* if *image* is in Amazon ECR."""
+        logins: EcrAuthConfig = self._auth_configs
+        registry = logins.find_registry_of(image)
+        if registry is None:
+            return request()
+        return ecr_request(ImageRequest(image, registry, logins.identity, self.engine_url))
+
+    def _ecr_image_of(self, container: Any) -> str | None:
+        try:
+            image = image_of(self, container)
+        except Exception as error:  # noqa: BLE001 - asked only after a failure, which says more
+            log.debug("%s: its image is not known: %r", container, error)
+            return None
+        return image if self._auth_configs.find_registry_of(image) else None
+
+
+def _service_image(task_template: Any) -> str:
+    if not isinstance(task_template, Mapping):
+        return ""
+    return str((task_template.get("ContainerSpec") or {}).get("Image") or "")
+
+
+def _by_line(items: Iterator[bytes]) -> Iterator[bytes]:
+    line = b""
+    for item in items:
+        line += item
+        if len(item) > 1 or item == b"\n":
+            yield line.rstrip(b"\r\n")
+            line = b""
+    if line:
+        yield line

@@ -1,0 +1,48 @@
+"""Why a container failed, where its engine knows."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from ecr_docker_operator.errors import container_killed, other_platform
+
+if TYPE_CHECKING:
+    from docker.api.client import APIClient
+
+# Exit code of a process that the signal KILL ended: 128 + 9 (Docker documentation, "docker run", "Exit status").
+KILLED = 137
+OOM_SECONDS = 2
+# As Go names them. Other spellings, of engines other than Docker's, are not compared.
+ARCHITECTURES = {"386", "amd64", "arm", "arm64", "loong64", "mips64le", "ppc64le", "riscv64", "s390x"}
+# An image for the first runs on the second.
+COMPATIBLE = {("386", "amd64"), ("arm", "arm64")}
+
+
+def image_of(client: APIClient, container: Any) -> str:
+    """Return the image that *container*, an id or the engine's description with one, was created from."""
+    return str(client.inspect_container(container)["Config"]["Image"])
+
+
+def exit_reason(client: APIClient, container: Any, image: str, exit_code: int) -> str | None:
+    """Return why *container*, created from *image*, ended with *exit_code*; ``None`` if the engine does not know."""
+    found = client.inspect_container(container)
+    if exit_code == KILLED:
+        limit = found["HostConfig"]["Memory"]
+        return container_killed(image, out_of_memory=_out_of_memory(client, container), limit=limit)
+    made_for, engine = client.inspect_image(found["Image"]), client.version()
+    pair = (made_for["Architecture"], engine["Arch"])
+    if pair[0] != pair[1] and ARCHITECTURES.issuperset(pair) and pair not in COMPATIBLE:
+        platforms = f"{made_for['Os']}/{made_for['Architecture']}", f"{engine['Os']}/{engine['Arch']}"
+        return other_platform(image, *platforms)
+    return None
+
+
+def _out_of_memory(client: APIClient, container: Any) -> bool:
+    # The engine may learn of the end before it learns of the reason.
+    deadline = time.monotonic() + OOM_SECONDS
+    while not client.inspect_container(container)["State"]["OOMKilled"]:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True

@@ -1,0 +1,124 @@
+"""A request for an image of Amazon ECR, whose errors name the image and the next step."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from docker.errors import APIError
+
+from ecr_docker_operator import hints
+from ecr_docker_operator.aws.token import collection_paused
+from ecr_docker_operator.engine.connection import lost_connection_explained
+from ecr_docker_operator.engine.logins import logins_removed_from_errors
+from ecr_docker_operator.errors import EcrEngineError, EcrPullError, EcrTokenError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ecr_docker_operator.aws.identity import AwsIdentity
+    from ecr_docker_operator.ecr.registry import EcrRegistry
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ImageRequest:
+    """A request to the engine for an image of Amazon ECR.
+
+    :param image: name of the image.
+    :param identity: whose token is used.
+    :param engine_url: URL of the engine.
+    """
+
+    image: str
+    registry: EcrRegistry
+    identity: AwsIdentity
+    engine_url: str
+
+    def send(self, request: Callable[[], Any]) -> Any:
+        """Return what *request* returns; if the registry says that the token has expired, send it once more.
+
+        A token may expire because the pull took longer than the token lives. If the answer is an iterator, this
+        covers what it yields as well.
+        """
+        try:
+            answer = request()
+        except EcrPullError as error:
+            return self._send_again(request, error)
+        return self._renewed(request, answer) if isinstance(answer, Iterator) else answer
+
+    def pull(self, request: Callable[[], Any]) -> Any:
+        """Return the answer of one pull, or an iterator of its items, after a check of each item for an error.
+
+        The engine reports an error after its first byte as an ``error`` item inside a successful answer (Docker Engine
+        API, "Create an image"); docker-py passes it on, and DockerOperator ignores it.
+
+        :raises EcrTokenError: if AWS gives no token.
+        :raises EcrPullError: if the engine reports an error; an iterator raises it when it gets there.
+        :raises EcrEngineError: if the engine goes away; likewise.
+        """
+        with self.errors_explained(), collection_paused:
+            answer = request()
+            if isinstance(answer, str):
+                for line in answer.splitlines():
+                    self._check(line)
+        return self._checked(answer) if isinstance(answer, Iterator) else answer
+
+    @contextmanager
+    def errors_explained(self) -> Iterator[None]:
+        """Turn errors of AWS and of the engine into ours, which name the image and hold no login."""
+        with logins_removed_from_errors():
+            try:
+                yield
+            except (EcrTokenError, EcrEngineError) as error:
+                raise error.for_image(self.image) from error.__cause__
+            except APIError as error:
+                raise self.refused(str(error.explanation or error)) from error
+
+    def refused(self, answer: str) -> EcrPullError:
+        """Return the error for what the engine answered."""
+        step = hints.next_step(hints.REGISTRY, answer, **self.registry.hint_names)
+        return EcrPullError.refused(self.image, str(self.registry), self.identity.describe(), answer, step)
+
+    def _send_again(self, request: Callable[[], Any], error: EcrPullError) -> Any:
+        if not error.token_expired:
+            raise error
+        log.warning("%s: the registry says that the token has expired; trying once more with a new one.", self.image)
+        return request()
+
+    def _renewed(self, request: Callable[[], Any], items: Iterator[Any]) -> Iterator[Any]:
+        try:
+            yield from items
+        except EcrPullError as error:
+            yield from self._send_again(request, error)
+
+    def _checked(self, items: Iterator[Any]) -> Iterator[Any]:
+        rest = b""
+        with self.errors_explained(), lost_connection_explained(self.engine_url):
+            for item in items:
+                if isinstance(item, bytes):
+                    *lines, rest = (rest + item).split(b"\n")
+                    for line in lines:
+                        self._check(line)
+                else:
+                    self._check(item)
+                yield item
+            self._check(rest)
+
+    def _check(self, item: Any) -> None:
+        if isinstance(item, str | bytes):
+            try:
+                item = json.loads(item)
+            except ValueError:
+                return
+        if not isinstance(item, dict):
+            return
+        # "error" is deprecated in favour of "errorDetail" (Docker Engine API, "Create an image").
+        answer = (item.get("errorDetail") or {}).get("message") or item.get("error")
+        if answer:
+            raise self.refused(str(answer))

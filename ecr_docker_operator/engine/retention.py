@@ -1,0 +1,127 @@
+"""Removes images that were pulled long ago, so that they do not fill the engine's disk."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from docker.errors import APIError, ImageNotFound
+
+from ecr_docker_operator.ecr.reference import repository_of
+from ecr_docker_operator.errors import EcrInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from docker.api.client import APIClient
+
+log = logging.getLogger(__name__)
+
+# Repository of the tags that make an engine record a time; each exists for a moment.
+NOTES = "ecr-docker-operator/noted"
+# Another task was faster, or needs the image.
+_IN_USE_OR_GONE = {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}
+
+
+def validate_retention(value: object) -> None:
+    """Check that *value* is a positive ``timedelta`` or ``None``.
+
+    :raises EcrInputError: if it is not.
+    """
+    if value is not None and not (isinstance(value, timedelta) and value > timedelta(0)):
+        raise EcrInputError.image_retention(value)
+
+
+def record_pull_time(client: APIClient, image: str) -> None:
+    """Make the engine record, by its own clock, that *image* was pulled now.
+
+    The engine keeps the time when an image was last tagged (Docker Engine API, "Inspect an image",
+    ``Metadata.LastTagTime``). Docker's containerd image store sets it with each pull, its older store only with a tag.
+    So the image gets a tag of ours and loses it again, which does not touch its own names.
+    """
+    tag = uuid.uuid4().hex
+    client.tag(image, NOTES, tag=tag)
+    client.remove_image(f"{NOTES}:{tag}")
+
+
+def remove_old_images(client: APIClient, image: str, retention: timedelta) -> None:
+    """Remove the images of the same repository as *image* that were pulled longer ago than *retention*.
+
+    *image* itself stays, and so do images that a container uses, running or not. Of an image that other repositories
+    name, too, only this repository's names are removed. An image whose pull time the engine does not know counts as
+    pulled now. Nothing is removed by force, and no error is raised.
+    """
+    repository = repository_of(image)
+    sweep = _Sweep(client, repository)
+    try:
+        sweep.run(image, retention)
+    except Exception as error:  # noqa: BLE001 - the task has succeeded
+        log.warning("%s: images pulled more than %s ago are not all removed: %s", repository, retention, error)
+    if sweep.removed:
+        images = f"{sweep.removed} image{'s' if sweep.removed > 1 else ''}"
+        log.info("%s: removed %s pulled more than %s ago", repository, images, retention)
+
+
+class _Sweep:
+    """One pass over the images of a repository."""
+
+    def __init__(self, client: APIClient, repository: str) -> None:
+        self._client = client
+        self._repository = repository
+        self.removed = 0
+
+    def run(self, image: str, retention: timedelta) -> None:
+        now = _moment(self._client.info()["SystemTime"])
+        needed = {container["ImageID"] for container in self._client.containers(all=True)}
+        for found in self._client.images(name=self._repository):
+            with self._skipping(found["Id"]):
+                self._look(self._client.inspect_image(found["Id"]), image, needed, now, retention)
+
+    def _look(
+        self, found: dict[str, Any], image: str, needed: set[str], now: datetime | None, retention: timedelta
+    ) -> None:
+        pulled = _moment((found.get("Metadata") or {}).get("LastTagTime"))
+        if now is None or pulled is None:
+            record_pull_time(self._client, found["Id"])
+        elif now - pulled > retention and found["Id"] not in needed | self._ids(image):
+            self._remove(found)
+
+    def _ids(self, image: str) -> set[str]:
+        # Asked each time: a tag may be another image's by now.
+        try:
+            return {self._client.inspect_image(image)["Id"]}
+        except ImageNotFound:
+            return set()
+
+    def _remove(self, image: dict[str, Any]) -> None:
+        deleted: set[str] = set()
+        for name in self._removable(image):
+            with self._skipping(name):
+                deleted.update(item.get("Deleted", "") for item in self._client.remove_image(name))
+        self.removed += image["Id"] in deleted
+
+    def _removable(self, image: dict[str, Any]) -> list[str]:
+        names = [*(image["RepoTags"] or ()), *(image["RepoDigests"] or ())]
+        ours = [name for name in names if repository_of(name) in (self._repository, NOTES)]
+        if len(ours) < len(names) or not ours:
+            return ours
+        # By its id, because a tag may be another image's by now; the engine does so if there is no second tag.
+        return [*[name for name in ours if "@" not in name][1:], image["Id"]]
+
+    @contextmanager
+    def _skipping(self, image: str) -> Iterator[None]:
+        try:
+            yield
+        except APIError as error:
+            level = logging.DEBUG if error.status_code in _IN_USE_OR_GONE else logging.WARNING
+            log.log(level, "%s: %s was not removed: %s", self._repository, image, error.explanation or error)
+
+
+def _moment(text: str | None) -> datetime | None:
+    """Return the moment of RFC 3339 *text*; ``None`` for none, which Go writes as a day of the year 1."""
+    moment = datetime.fromisoformat(text) if text else None
+    return moment if moment and moment.year > 1970 else None  # noqa: PLR2004 - the other store writes 1970

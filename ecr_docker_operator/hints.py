@@ -1,0 +1,200 @@
+"""The next step after a failure: which piece of an answer leads to which advice.
+
+Pure data, one table for each source of answers, and one function that walks them. The troubleshooting list in
+``dags/TROUBLESHOOTING.md`` is made from these tables.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Hint(NamedTuple):
+    """One row: if an answer contains all *pieces*, in upper or lower case, *step* is what to do."""
+
+    pieces: tuple[str, ...]
+    step: str
+    """A format string; the names in braces are those that :func:`next_step` is given."""
+
+
+def next_step(table: tuple[Hint, ...], answer: str, **names: str) -> str:
+    """Return the step of the first row in *table* that fits *answer*; empty if none does.
+
+    :param names: values for the names in braces, such as ``region``.
+    """
+    lowered = answer.lower()
+    step = next((step for pieces, step in table if all(piece.lower() in lowered for piece in pieces)), "")
+    return step.format(**names)
+
+
+TOKEN_EXPIRED = "authorization token has expired"  # noqa: S105 - what the registry says
+"""What Amazon ECR's registry says of an authorization token that is older than 12 hours."""
+NO_CONFIGURATION = "the engine could not read the image's configuration, and does not say why"
+"""What we say for an engine that names no platform of an image (Docker Engine API, "Get image information")."""
+
+_PULL_ACTIONS = "ecr:BatchGetImage and ecr:GetDownloadUrlForLayer"
+_RETRY = "The task can be tried again."
+_CLOCK = "Check the worker's clock, which AWS compares with its own."
+_EXPIRED = "Renew that session's credentials."
+_DEAD_KEY = "Check the access key that was used; it may be deleted, or of another partition than {registry}."
+_ENDPOINT = "Check the way to AWS: without internet, a VPC endpoint {vpc}.%s with a private name is needed."
+_SSO = "Log in with 'aws sso login' where the worker runs, or give it a role."
+_THROTTLED = "Let fewer tasks pull at once, or ask AWS for a higher quota."
+
+# AWS's error codes stand in brackets; the rest are botocore's own sentences. Those that quote another one come first.
+AWS = (
+    Hint(
+        ("Error when retrieving credentials from",),
+        "Check what gives the worker its credentials: it did not answer, or answered without any.",
+    ),
+    Hint(("Error when retrieving token from",), _SSO),
+    Hint(("Error loading SSO Token",), _SSO),
+    Hint(("The SSO session associated with this profile",), _SSO),
+    Hint(("(AccessDeniedException)",), "Allow {actions} on resource '*' to that user or role."),
+    Hint(("(AccessDenied)",), "Let the role's trust policy name that identity, and allow it sts:AssumeRole."),
+    Hint(("(ExpiredToken)",), _EXPIRED),
+    Hint(("(ExpiredTokenException)",), _EXPIRED),
+    Hint(("(InvalidClientTokenId)",), _DEAD_KEY),
+    Hint(("(UnrecognizedClientException)",), _DEAD_KEY),
+    Hint(("Signature expired",), _CLOCK),
+    Hint(("Signature not yet current",), _CLOCK),
+    Hint(("(RequestExpired)",), _CLOCK),
+    Hint(("(InvalidSignatureException)",), "Check the secret key that belongs to that access key."),
+    Hint(("(SignatureDoesNotMatch)",), "Check the secret key that belongs to that access key."),
+    Hint(("(ThrottlingException)",), _THROTTLED),
+    Hint(("(ServerException)",), "The task can be tried again once AWS answers."),
+    Hint(
+        ("Unable to locate credentials",),
+        "Give the worker a role, or name a connection with credentials in aws_conn_id.",
+    ),
+    Hint(("Partial credentials found",), "Complete the credentials: a key id and a secret key belong together."),
+    Hint(
+        ("The config profile", "could not be found"),
+        "Add the profile on the worker, or name another in the AWS connection.",
+    ),
+    Hint(
+        ("Failed to connect to proxy URL",),
+        "Check the proxy that is set in the worker's environment or in botocore_config.",
+    ),
+    Hint(
+        ("Read timeout on endpoint URL",),
+        "The task can be tried again; read_timeout in botocore_config is how long it waits.",
+    ),
+    Hint(("SSL validation failed",), "Set verify to the file with the certificates of the proxy that answers for AWS."),
+    Hint(("Could not connect to the endpoint URL", "//sts."), _ENDPOINT % "sts"),
+    Hint(("Could not connect to the endpoint URL",), _ENDPOINT % "ecr.api"),
+    Hint(("Connect timeout on endpoint URL", "//sts."), _ENDPOINT % "sts"),
+    Hint(("Connect timeout on endpoint URL",), _ENDPOINT % "ecr.api"),
+    Hint(("HTTP status 5",), "The task can be tried again once AWS answers."),
+)
+
+_ENGINES_WAY = (
+    "Check the way from the engine's host to the registry: without internet, the VPC endpoints "
+    "{vpc}.ecr.dkr, with a private DNS name, and com.amazonaws.{region}.s3 are needed."
+)
+_NOT_ADMITTED = f"Check that the repository exists, and that {_PULL_ACTIONS} are allowed on it."
+_UNKNOWN = "The registry does not know the token: check that the host is the registry that you mean."
+_NO_SPACE = Hint(
+    ("no space left on device",), "Free disk space on the engine's host, for instance with 'docker image prune'."
+)
+
+# The registry's answer in the engine's words, which differ with its version and image store.
+REGISTRY = (
+    Hint(
+        (TOKEN_EXPIRED,),
+        "A new token did not help: check the worker's clock, and that the region is the registry's.",
+    ),
+    Hint(
+        ("no resource-based policy allows",),
+        f"The repository is another account's: {{owner}} has to allow {_PULL_ACTIONS} in the repository's policy.",
+    ),
+    Hint(("no identity-based policy allows",), f"Allow {_PULL_ACTIONS} on the repository to that user or role."),
+    Hint(
+        ("not authorized to perform",),
+        f"Allow {_PULL_ACTIONS} on the repository to that user or role, and in its policy if it is another account's.",
+    ),
+    Hint(("name unknown",), "Check the repository's name, and that this is its account and region."),
+    Hint(("manifest unknown",), "Check the tag or digest."),
+    Hint(("no matching manifest",), "Push an image for the platform of the engine, too."),
+    Hint(("no basic auth credentials",), "The engine sent no login. Please report this with the versions you use."),
+    Hint(("toomanyrequests",), f"The registry limits the rate of requests. {_RETRY}"),
+    Hint(("<code>AccessDenied</code>",), "S3 refused the layer: check the policy of the VPC endpoint for S3."),
+    _NO_SPACE,
+    Hint(
+        ("x509:",),
+        "Give the engine the certificate of the server that answers, in /etc/docker/certs.d/{host}/ca.crt.",
+    ),
+    Hint(
+        (NO_CONFIGURATION,),
+        "Check that ecr:GetDownloadUrlForLayer is allowed on the repository, and that the engine's host reaches S3.",
+    ),
+    Hint(("no such host",), _ENGINES_WAY),
+    Hint(("i/o timeout",), _ENGINES_WAY),
+    Hint(("connection refused",), _ENGINES_WAY),
+    Hint(("Client.Timeout exceeded",), _ENGINES_WAY),
+    Hint(("verification failed",), f"What arrived is not what was asked for. {_RETRY}"),
+    Hint(("unexpected EOF",), f"The transfer broke off. {_RETRY}"),
+    Hint(("connection reset",), f"The transfer broke off. {_RETRY}"),
+    Hint(("unexpected HTTP status: 5",), f"The registry failed. {_RETRY}"),
+    Hint(("500 Internal Server Error",), f"The registry failed. {_RETRY}"),
+    Hint(("pull access denied",), _NOT_ADMITTED),
+    Hint(("403 Forbidden",), _NOT_ADMITTED),
+    Hint(("unauthorized",), _UNKNOWN),
+    Hint(("parsing HTTP 400 response",), _UNKNOWN),
+)
+
+_NO_ENGINE = "Start the engine there, or set docker_url to where it is."
+_CLIENT_CERTIFICATE = (
+    "The engine did not accept the worker's certificate, or got none: set tls_client_cert, and its key in "
+    "tls_client_key, to one that is valid today and signed by an authority of the engine's tlscacert."
+)
+_NO_NAME = "Check the host's name in docker_url, and the worker's DNS."
+_PEM = "Check that tls_ca_cert, tls_client_cert and tls_client_key are files in PEM format."
+_NO_TLS = "That port does not use TLS: correct it, or omit tls_ca_cert, tls_client_cert and tls_client_key."
+_OTHER_NAME = "Use a host name in docker_url that is in the engine's certificate; tls_hostname has no effect."
+
+# Why an engine could not be reached: the system's words, Go's and OpenSSL's, which differ with the version.
+ENGINE = (
+    Hint(("No such file or directory",), _NO_ENGINE),
+    Hint(("Connection refused",), _NO_ENGINE),
+    Hint(("Permission denied",), "Add the worker's user to the group that owns the socket, usually docker."),
+    Hint(("Name or service not known",), _NO_NAME),
+    Hint(("name resolution",), _NO_NAME),
+    Hint(("timed out",), "Check that the worker may reach that host and port, for instance in its security groups."),
+    Hint(
+        ("HTTP request to an HTTPS server",),
+        "Set tls_ca_cert, tls_client_cert and tls_client_key: TLS is used only with all three.",
+    ),
+    Hint(("hostname mismatch",), _OTHER_NAME),
+    Hint(("IP address mismatch",), _OTHER_NAME),
+    Hint(
+        ("certificate verify failed",),
+        "Set tls_ca_cert to the certificate of the authority that signed the engine's, beside tls_client_cert and "
+        "tls_client_key; where REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE is set, that file is used instead.",
+    ),
+    Hint(("bad certificate",), _CLIENT_CERTIFICATE),
+    Hint(("certificate required",), _CLIENT_CERTIFICATE),
+    Hint(("unknown ca",), _CLIENT_CERTIFICATE),
+    Hint(("certificate expired",), _CLIENT_CERTIFICATE),
+    Hint(
+        ("EOF occurred",),
+        "The engine ended the connection without a word; it may not have accepted the certificate in tls_client_cert.",
+    ),
+    Hint(("key values mismatch",), "Check that tls_client_key is the key of the certificate in tls_client_cert."),
+    Hint(("wrong version number",), _NO_TLS),
+    Hint(("record layer failure",), _NO_TLS),
+    Hint(("certificate or crl found",), _PEM),
+    Hint(("PEM lib",), _PEM),
+)
+
+# Why a connection to an engine was lost.
+LOST = (
+    Hint(("timed out",), "The task can be tried again; timeout is how many seconds it waits."),
+    Hint(("",), "See the engine's own log; the task can be tried again."),
+)
+
+# Why a container was not created or started.
+START = (
+    _NO_SPACE,
+    Hint(("No such image",), "Find out what removes images from this engine while tasks need them."),
+)

@@ -1,0 +1,40 @@
+"""Every row of every table of next steps is reached, and names only what it is given."""
+
+from __future__ import annotations
+
+import botocore.exceptions
+import pytest
+
+from ecr_docker_operator import hints
+from ecr_docker_operator.ecr.registry import EcrRegistry
+from tests.stand.hosts import ACCOUNT, REGION
+
+NAMES = {"actions": "ecr:GetAuthorizationToken", **EcrRegistry.private(ACCOUNT, REGION).hint_names}
+TABLES = {
+    name: table for name, table in vars(hints).items() if isinstance(table, tuple) and isinstance(table[0], hints.Hint)
+}
+ROWS = [pytest.param(table, row, id=f"{name}-{row.pieces}") for name, table in TABLES.items() for row in table]
+
+
+@pytest.mark.parametrize(("table", "row"), ROWS)
+def test_row(table: tuple[hints.Hint, ...], row: hints.Hint) -> None:
+    """No row before it takes its answers away, and its step is a sentence in which nothing is left to fill in."""
+    step = hints.next_step(table, f"before {' between '.join(row.pieces)} behind", **NAMES)
+    assert step == row.step.format(**NAMES)
+    assert step.endswith(".")
+    assert not {"{", "}"} & set(step)
+
+
+def test_no_row() -> None:
+    """What no row knows has no next step."""
+    assert hints.next_step(hints.AWS, "something else", **NAMES) == ""
+
+
+def test_words_are_botocores() -> None:
+    """What the table of AWS quotes without brackets is what botocore says, this version too."""
+    said = " ".join(
+        str(getattr(error, "fmt", "")) for error in vars(botocore.exceptions).values() if isinstance(error, type)
+    )
+    ours = {"//sts.", "HTTP status 5", "Signature expired", "Signature not yet current"}
+    quoted = {piece for row in hints.AWS for piece in row.pieces if not piece.startswith("(")} - ours
+    assert {piece for piece in quoted if piece not in said} == set()
