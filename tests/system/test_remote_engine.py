@@ -250,5 +250,5 @@ def test_no_permission_on_the_socket(stand: Stand) -> None:
         socket.chmod(mode)
     assert done.stdout.splitlines()[-1] == (
         f"{stand.engine.url}: not connected to the Docker engine. Permission denied. "
-        "Add the worker's user to the group that owns the socket; usually docker."
+        "Add the worker's user to the group that owns the socket, usually docker."
     ), done.stderr
