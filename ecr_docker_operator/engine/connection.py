@@ -34,7 +34,8 @@ def engine_url(client: APIClient) -> str:
     adapter: Any = client.get_adapter(client.base_url)
     for scheme, attribute in (("unix", "socket_path"), ("npipe", "npipe_path"), ("ssh", "ssh_host")):
         if place := getattr(adapter, attribute, None):
-            return f"{scheme}://{place}"
+            # Of "unix://run/docker.sock", docker-py makes "/run//docker.sock".
+            return f"{scheme}://{place.replace('//', '/')}"
     return re.sub(r"^https?://", "tcp://", client.base_url)
 
 

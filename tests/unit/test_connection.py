@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, Connection
+from docker.api.client import APIClient
 from docker.errors import APIError
 
 from ecr_docker_operator import EcrDockerHook, EcrDockerOperator, EcrEngineError, EcrError
+from ecr_docker_operator.engine.connection import engine_url
 from tests.stand.certificates import Authority
 from tests.stand.hosts import ACCOUNT
 
@@ -178,3 +180,17 @@ def files(authority: Authority, directory: Path) -> dict[str, str]:
         "tls_client_cert": certificate,
         "tls_client_key": certificate,
     }
+
+
+@pytest.mark.parametrize(
+    ("base_url", "url"),
+    [
+        ("unix:///run/docker.sock", "unix:///run/docker.sock"),
+        ("unix://run/docker.sock", "unix:///run/docker.sock"),
+        ("tcp://127.0.0.1:2375", "tcp://127.0.0.1:2375"),
+        ("https://engine.example:2376", "tcp://engine.example:2376"),
+    ],
+)
+def test_engine_url(base_url: str, url: str) -> None:
+    """The URL of the engine is one that ``docker_url`` could have, whatever docker-py makes of it."""
+    assert engine_url(APIClient(base_url=base_url, version="1.41")) == url

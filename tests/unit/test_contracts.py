@@ -33,6 +33,7 @@ from tests.stand.hosts import ACCOUNT, REGION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from tests.recording_engine import RecordingEngine
     from tests.stand.aws import Aws
@@ -306,6 +307,27 @@ def test_reload_replaces_the_logins(engine: RecordingEngine) -> None:
     client, logins = with_logins(engine)
     client.reload_config()
     assert vars(client)["_auth_configs"] is not logins, "reload_config spares the logins: ours need no putting back."
+
+
+def test_client_can_become_another_class(engine: RecordingEngine) -> None:
+    """A client keeps what it has, and works, when it gets a subclass of its class."""
+
+    class Client(APIClient):
+        def version(self, *args: Any, **kwargs: Any) -> Any:
+            return {"ours": super().version(*args, **kwargs)}  # type: ignore[no-untyped-call]
+
+    client = APIClient(base_url=engine.url, version="1.41")
+    before = dict(vars(client))
+    client.__class__ = Client
+    assert vars(client) == before, "docker-py's client no longer keeps its state in plain attributes."
+    assert client.version() == {"ours": {"ApiVersion": "1.41"}}
+
+
+def test_adapter_knows_its_socket(tmp_path: Path) -> None:
+    """The client's base URL for a socket names no engine; its adapter has the path."""
+    client = APIClient(base_url=f"unix://{tmp_path}/docker.sock", version="1.41")
+    adapter = client.get_adapter(client.base_url)
+    assert adapter.socket_path == f"{tmp_path}/docker.sock", "The URL of the engine is to be found elsewhere."
 
 
 def test_client_keeps_its_logins_in_auth_configs(engine: RecordingEngine) -> None:
