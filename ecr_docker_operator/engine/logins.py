@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import traceback
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -126,16 +127,19 @@ def check_upstream() -> None:
 @contextmanager
 def logins_removed_from_errors() -> Iterator[None]:
     """Remove logins from any error that leaves the block: from the variables of its frames, and from its request."""
+    # An error that is being handled already is somebody else's, and so are the frames that it keeps.
+    foreign = sys.exception()
     try:
         yield
     except BaseException as error:
-        _remove_logins(error)
+        _remove_logins(error, foreign)
         raise
 
 
-def _remove_logins(first: BaseException) -> None:
+def _remove_logins(first: BaseException, foreign: BaseException | None) -> None:
     # Error reporters send the variables of all frames, and an error of requests' that is pickled has its request.
     errors = [first]
+    known = {id(first), id(foreign)}
     for error in errors:
         traceback.clear_frames(error.__traceback__)
         for holder in (error, getattr(error, "response", None)):
@@ -143,4 +147,7 @@ def _remove_logins(first: BaseException) -> None:
             if request is not None:
                 request.headers.pop("X-Registry-Auth", None)
         # Both: the one that a traceback does not show is kept, too.
-        errors += [before for before in (error.__cause__, error.__context__) if before and before not in errors]
+        for before in (error.__cause__, error.__context__):
+            if before and id(before) not in known:
+                known.add(id(before))
+                errors.append(before)

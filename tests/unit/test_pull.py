@@ -19,6 +19,8 @@ from ecr_docker_operator.engine.client import EcrClient
 from tests.stand.hosts import ACCOUNT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.recording_engine import RecordingEngine
     from tests.stand.aws import Aws
 
@@ -241,6 +243,28 @@ def test_error_carries_no_token(client: APIClient, engine: RecordingEngine, aws:
     assert isinstance(caught.value.__cause__, APIError)
     assert caught.value.__cause__.response is not None
     assert "X-Registry-Auth" not in caught.value.__cause__.response.request.headers
+
+
+def test_errors_of_others_are_left_alone(client: APIClient, engine: RecordingEngine) -> None:
+    """A pull that fails while another error is handled leaves that one's frames, and their generators, alone."""
+    engine.pull_status, engine.pull_answer = 500, "oops"
+
+    def earlier() -> Iterator[Exception]:
+        for text in ("one", "two", "three"):
+            try:
+                int(text)
+            except ValueError as error:
+                yield error
+
+    rounds = 0
+    for error in earlier():
+        try:
+            raise error
+        except ValueError:
+            with pytest.raises(EcrPullError):
+                client.pull(IMAGE)
+        rounds += 1
+    assert rounds == 3
 
 
 def test_it_is_docker_pys_client(client: APIClient) -> None:
