@@ -148,7 +148,7 @@ class EcrDockerOperator(DockerOperator):
         """Give the image its full name, before DockerOperator logs it, and store the link to it."""
         super().pre_execute(context)
         # Not by the hook, which is made of what the task has when it executes.
-        with suppress(EcrInputError):  # execute raises it; here it would be folded up in the log
+        with suppress(Exception):  # execute raises it; here it would be folded up in the log
             self.image, _ = self.resolve_image()
         EcrImageLink().store(self, context)
 

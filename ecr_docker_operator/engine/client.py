@@ -15,7 +15,7 @@ from docker.errors import APIError, ImageNotFound, InvalidVersion
 from ecr_docker_operator.aws.token import collection_paused
 from ecr_docker_operator.ecr.reference import split_image
 from ecr_docker_operator.engine.connection import engine_url, lost_connection_explained
-from ecr_docker_operator.engine.container import exit_reason, image_of
+from ecr_docker_operator.engine.container import exit_reason
 from ecr_docker_operator.engine.logins import EcrAuthConfig, check_upstream, logins_removed_from_errors
 from ecr_docker_operator.engine.progress import log_progress
 from ecr_docker_operator.engine.pull import ImageRequest
@@ -259,8 +259,9 @@ class EcrClient(APIClient):
         if result["StatusCode"] == 0 or result.get("Error"):
             return result
         try:
-            image = self._ecr_image_of(container)
-            reason = exit_reason(self, container, image, result["StatusCode"]) if image else None
+            found = self.inspect_container(container)
+            on_ecr = self._auth_configs.find_registry_of(found["Config"]["Image"])
+            reason = exit_reason(self, found, result["StatusCode"]) if on_ecr else None
         except Exception as error:  # noqa: BLE001 - the explanation of a failure must not become another one
             log.debug("%s: the reason of its end is not known: %r", container, error)
             return result
@@ -276,7 +277,7 @@ class EcrClient(APIClient):
 
     def _ecr_image_of(self, container: Any) -> str | None:
         try:
-            image = image_of(self, container)
+            image = str(self.inspect_container(container)["Config"]["Image"])
         except Exception as error:  # noqa: BLE001 - asked only after a failure, which says more
             log.debug("%s: its image is not known: %r", container, error)
             return None

@@ -19,17 +19,15 @@ ARCHITECTURES = {"386", "amd64", "arm", "arm64", "loong64", "mips64le", "ppc64le
 COMPATIBLE = {("386", "amd64"), ("arm", "arm64")}
 
 
-def image_of(client: APIClient, container: Any) -> str:
-    """Return the image that *container*, an id or the engine's description with one, was created from."""
-    return str(client.inspect_container(container)["Config"]["Image"])
+def exit_reason(client: APIClient, found: dict[str, Any], exit_code: int) -> str | None:
+    """Return why a container ended with *exit_code*; ``None`` if the engine does not know.
 
-
-def exit_reason(client: APIClient, container: Any, image: str, exit_code: int) -> str | None:
-    """Return why *container*, created from *image*, ended with *exit_code*; ``None`` if the engine does not know."""
-    found = client.inspect_container(container)
+    :param found: the container, as the engine describes it (Docker Engine API, "Inspect a container").
+    """
+    image = found["Config"]["Image"]
     if exit_code == KILLED:
         limit = found["HostConfig"]["Memory"]
-        return container_killed(image, out_of_memory=_out_of_memory(client, container), limit=limit)
+        return container_killed(image, out_of_memory=_out_of_memory(client, found["Id"]), limit=limit)
     made_for, engine = client.inspect_image(found["Image"]), client.version()
     pair = (made_for["Architecture"], engine["Arch"])
     if pair[0] != pair[1] and ARCHITECTURES.issuperset(pair) and pair not in COMPATIBLE:

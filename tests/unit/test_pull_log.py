@@ -194,3 +194,13 @@ def test_what_is_wrong_is_said_by_execute() -> None:
     task.pre_execute({})
     with pytest.raises(EcrInputError):
         task.execute({})
+
+
+def test_image_of_another_type_is_said_by_execute() -> None:
+    """So is an image that rendered to something else than a string."""
+    with DAG("dag", schedule=None):
+        task = EcrDockerOperator(task_id="task", image="{{ 1 }}")
+    vars(task)["image"] = 1
+    task.pre_execute({})
+    with pytest.raises(Exception, match="strip"):
+        task.execute({})
