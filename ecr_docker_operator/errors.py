@@ -146,12 +146,7 @@ class EcrTokenError(EcrError):
     @classmethod
     def unreadable(cls, registry: str, identity: str) -> EcrTokenError:
         """Return the error for an answer without a token of the documented form; parameters as above."""
-        return cls.refused(
-            registry,
-            identity,
-            "AWS answered without a token of the form 'user:password' in base64.",
-            "Check what answers at the endpoint URL, if one is configured.",
-        )
+        return cls.refused(registry, identity, hints.NO_TOKEN, hints.next_step(hints.AWS, hints.NO_TOKEN))
 
     def for_image(self, image: str) -> EcrTokenError:
         """Return the same error with the name of the image that was to be pulled."""

@@ -1,7 +1,7 @@
 """The next step after a failure: which piece of an answer leads to which advice.
 
-Pure data, one table for each source of answers, and one function that walks them. The troubleshooting list in
-``dags/TROUBLESHOOTING.md`` is made from these tables.
+Pure data, one table for each source of answers, and one function that walks them.
+``python -m tests.troubleshooting`` writes them into ``dags/TROUBLESHOOTING.md``.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ def next_step(table: tuple[Hint, ...], answer: str, **names: str) -> str:
 
 TOKEN_EXPIRED = "authorization token has expired"  # noqa: S105 - what the registry says
 """What Amazon ECR's registry says of an authorization token that is older than 12 hours."""
+NO_TOKEN = "AWS answered without a token of the form 'user:password' in base64"  # noqa: S105 - a sentence
+"""What we say for an answer in which there is no token (Amazon ECR API Reference, "AuthorizationData")."""
 NO_CONFIGURATION = "the engine could not read the image's configuration, and does not say why"
 """What we say for an engine that names no platform of an image (Docker Engine API, "Get image information")."""
 
@@ -86,6 +88,7 @@ AWS = (
     Hint(("Connect timeout on endpoint URL", "//sts."), _ENDPOINT % "sts"),
     Hint(("Connect timeout on endpoint URL",), _ENDPOINT % "ecr.api"),
     Hint(("HTTP status 5",), "The task can be tried again once AWS answers."),
+    Hint((NO_TOKEN,), "Check what answers at the endpoint URL, if one is configured."),
 )
 
 _ENGINES_WAY = (

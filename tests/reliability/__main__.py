@@ -1,4 +1,4 @@
-"""Print the tally of what the README says of reliability: cases, hits, load and runs."""
+"""Print the tally of what tests/README.md says of reliability: cases, hits, load and runs."""
 
 from __future__ import annotations
 

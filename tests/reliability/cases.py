@@ -1,4 +1,4 @@
-"""All cases, under the headings of the README's table."""
+"""All cases, under the headings of the table in tests/README.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The README's list of what a log can say: all of it is the code's, and it has a line for every failure."""
+"""``dags/TROUBLESHOOTING.md``: all that it quotes is the code's, and it has a row for every failure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ast
 import re
 from collections import defaultdict
 from datetime import timedelta
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,14 +29,14 @@ from ecr_docker_operator.ecr.registry import EcrRegistry
 from ecr_docker_operator.engine.pull import ImageRequest
 from tests.reliability.cases import CASES
 from tests.stand.hosts import ACCOUNT, REGION
+from tests.troubleshooting import LIST, NAMES, TABLES, renewed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
-[SECTION] = re.findall(r"^## Troubleshooting$(.*?)^## ", README, re.MULTILINE | re.DOTALL)
-CELLS = [row.split(" | ")[0] for row in re.findall(r"^\| (.+) \|$", SECTION, re.MULTILINE)][1:]
-WARNINGS = re.findall(r"^- \*\"([^\"]+)\"\*", SECTION, re.MULTILINE)
+TEXT = LIST.read_text()
+SECTIONS = [section.partition("\n") for section in re.split(r"^## ", TEXT, flags=re.MULTILINE)[1:-1]]
+WARNINGS = re.findall(r"^- \*\"([^\"]+)\"\*", TEXT, re.MULTILINE)
 
 REGISTRY = EcrRegistry.private(ACCOUNT, REGION)
 IMAGE = f"{REGISTRY.host}/app:1"
@@ -104,36 +105,48 @@ def quotes(cell: str) -> list[str]:
 
 def says(cell: str, sentence: str) -> bool:
     """Return whether *sentence* has one of the cell's quotes, in which anything may stand for an ellipsis."""
-    return any(re.search(".*".join(map(re.escape, quote.split("…"))), sentence) for quote in quotes(cell))
+    return any(
+        re.search(".*".join(map(re.escape, re.split(r" ?… ?", quote))), sentence, re.IGNORECASE)
+        for quote in quotes(cell)
+    )
 
 
-def groups() -> list[tuple[str, list[str]]]:
-    """Return the list's headings, in bold, each with the cells below it."""
-    found: list[tuple[str, list[str]]] = []
-    for cell in CELLS:
-        if cell.startswith("**"):
-            found.append((cell, []))
-        else:
-            found[-1][1].append(cell)
-    return found
+def rows(text: str) -> list[list[str]]:
+    """Return the rows of the tables in *text*, each a list of its cells."""
+    return [row.split(" | ") for row in re.findall(r"^\| (.+) \|$", text, re.MULTILINE)]
+
+
+def fits(row: list[str], sentence: str) -> bool:
+    """Return whether *sentence* has a quote of the row, or ends with its step, whatever an asterisk stands for."""
+    step = re.sub("|".join(map(re.escape, NAMES.values())), "*", row[-1])
+    return says(row[0], sentence) or fnmatch(sentence, f"*{step}") or sentence.endswith(" *")
+
+
+def test_tables() -> None:
+    """The tables are the package's (``python -m tests.troubleshooting`` renews them)."""
+    assert renewed(TEXT) == TEXT
+    assert set(re.findall(r"^<!-- hints\.(\w+) -->$", TEXT, re.MULTILINE)) == set(TABLES)
 
 
 def test_every_quote_is_the_codes(sentences: list[tuple[type[Exception], str]]) -> None:
-    """What the list quotes, the code says, word for word."""
-    quoted = [f"`{quote}`" for cell in CELLS for quote in quotes(cell)]
-    assert len(quoted) > 50
+    """What the headings and the other tables quote, the code says, word for word."""
+    written = [heading for heading, _, _ in SECTIONS] + [
+        row[0] for _, _, text in SECTIONS if "<!-- hints" not in text for row in rows(text)
+    ]
+    quoted = [f"`{quote}`" for cell in written for quote in quotes(cell)]
+    assert len(quoted) > 20
     assert [quote for quote in quoted if not any(says(quote, sentence) for _, sentence in sentences)] == []
 
 
 def test_every_failure_is_listed(sentences: list[tuple[type[Exception], str]]) -> None:
-    """Whatever the code says, there is a heading for it, and one of the lines below that, if there are any."""
+    """Whatever the code says, there is a heading for it, and a row below that, if there are any."""
     assert set(EcrError.__subclasses__()) <= {kind for kind, _ in sentences}
     assert [
         sentence
         for _, sentence in sentences
         if not any(
-            says(heading, sentence) and (not cells or any(says(cell, sentence) for cell in cells))
-            for heading, cells in groups()
+            says(heading, sentence) and (not rows(text) or any(fits(row, sentence) for row in rows(text)))
+            for heading, _, text in SECTIONS
         )
     ] == []
 

@@ -128,7 +128,7 @@ def test_all_is_well(by: Sequence[str], stand: Stand) -> None:
 
 
 def test_json(stand: Stand) -> None:
-    """With ``--json``, standard output is one document, whose names the README has."""
+    """With ``--json``, standard output is one document, whose names the documentation has."""
     image = stand.push("as-json")
     done = subprocess.run(
         [*BY_AIRFLOW, "check", image, "--json", "--verbose"], capture_output=True, text=True, check=False
@@ -152,9 +152,9 @@ def test_json(stand: Stand) -> None:
         "arn": stand.worker.arn,
         "platforms": [platform],
     }
-    readme = (ROOT / "README.md").read_text()
+    text = (ROOT / "dags" / "README.md").read_text()
     keys = {key for step in document["steps"] for key in step} | document.keys()
-    assert [key for key in sorted(keys) if f"`{key}`" not in readme] == []
+    assert [key for key in sorted(keys) if f"`{key}`" not in text] == []
     # The log goes elsewhere, and tells no token either.
     assert "Found credentials in environment variables" in done.stderr
     assert [token for token in stand.aws.tokens if token.password in done.stdout + done.stderr] == []

@@ -1,4 +1,4 @@
-"""The example DAGs and the README's, run through Airflow on the stand."""
+"""The example DAGs and those in the documentation, run through Airflow on the stand."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.stand
 
-README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+TEXT = (ROOT / "README.md").read_text() + (ROOT / "dags" / "README.md").read_text()
+BLOCKS = re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture
 def registries(stand: Stand) -> Stand:
-    """Provide the stand with all images and the role that the examples and the README speak of."""
+    """Provide the stand with all images and the role that the examples and the documentation name."""
     stand.push("etl")
     stand.push("etl", region=OTHER_REGION)
     stand.push("report", account=OTHER_ACCOUNT, region=OTHER_REGION, image=build("the report"))
@@ -130,8 +130,8 @@ def test_every_example_is_run() -> None:
 
 
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
-def test_readme(number: int, registries: Stand, tmp_path: Path) -> None:
-    """Every Python block of the README runs; those with a DAG, through Airflow."""
+def test_documentation(number: int, registries: Stand, tmp_path: Path) -> None:
+    """Every Python block of the documentation runs; those with a DAG, through Airflow."""
     block = BLOCKS[number]
     dag_ids = [
         str(call.args[0].value)
@@ -143,7 +143,7 @@ def test_readme(number: int, registries: Stand, tmp_path: Path) -> None:
     if "/python:1" in block:
         registries.push("python", image=build_python())
     (tmp_path / "dags").mkdir()
-    (tmp_path / "dags" / "readme.py").write_text(block)
+    (tmp_path / "dags" / "block.py").write_text(block)
     home = AirflowHome(tmp_path, tmp_path / "dags")
     for dag_id in dag_ids:
         run = home.run(dag_id, {**registries.environment, **other_account(registries)})
@@ -151,6 +151,6 @@ def test_readme(number: int, registries: Stand, tmp_path: Path) -> None:
     assert registries.aws.token_calls()
 
 
-def test_readme_has_blocks() -> None:
-    """The README's blocks are found at all."""
-    assert len(BLOCKS) >= 2
+def test_documentation_has_blocks() -> None:
+    """The documentation's blocks are found at all."""
+    assert len(BLOCKS) >= 4

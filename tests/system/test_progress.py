@@ -117,10 +117,10 @@ def test_shared_layers(stand: Stand, shown: Callable[[], list[str]]) -> None:
     assert first in {f"{here}, 1 MB to fetch", f"{here}, their sizes not known yet"}
     assert re.fullmatch(r"pulled in [0-9.]+ s, 1 MB fetched, sha256:[0-9a-f]{64}", last)
     assert between
-    # And so the README has it, but for the sizes that were not known at its start.
-    readme = shape((ROOT / "README.md").read_text().replace("at least ", "")).splitlines()
+    # And so the documentation has it, but for the sizes that were not known at its start.
+    shown_there = shape((ROOT / "dags" / "README.md").read_text().replace("at least ", "")).splitlines()
     for line in (f"{image}: {here}, 1 MB to fetch", between[0], f"{image}: {last}"):
-        assert shape(line).replace("/shared:2", "/etl:1") in readme
+        assert shape(line).replace("/shared:2", "/etl:1") in shown_there
 
 
 def test_nothing_new(stand: Stand, shown: Callable[[], list[str]]) -> None:

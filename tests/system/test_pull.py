@@ -143,7 +143,7 @@ def test_repository_policy_of_another_account(stand: Stand) -> None:
 
 
 def test_readmes_error(stand: Stand) -> None:
-    """The error that the README shows is the real one, to the letter."""
+    """The error that the README shows is the real one, word for word."""
     with pytest.raises(EcrPullError) as caught:
         run(stand.push("shared", account=OTHER_ACCOUNT), force_pull=True)
     assert str(caught.value) in (ROOT / "README.md").read_text().splitlines()

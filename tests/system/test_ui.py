@@ -165,7 +165,7 @@ def test_reason_of_a_failure(pages: Pages) -> None:
 
 
 def test_picture(pages: Pages, request: pytest.FixtureRequest) -> None:
-    """The README's picture, taken anew: of Airflow 2 a link, of Airflow 3 a log."""
+    """The documentation's picture, taken anew: of Airflow 2 a link, of Airflow 3 a log."""
     if isinstance(pages, OldPages):
         name = "airflow-2.png"
         pages.details("publish")
@@ -191,12 +191,12 @@ def size(picture: bytes) -> tuple[int, int]:
 
 
 def test_kept_pictures() -> None:
-    """The README shows each picture that is kept; they are whole, and small enough for a repository."""
+    """``dags/README.md`` shows each picture that is kept; they are whole, and small enough for a repository."""
     kept = sorted(PICTURES.iterdir())
-    readme = (ROOT / "README.md").read_text()
+    text = (ROOT / "dags" / "README.md").read_text()
     assert [path.name for path in kept] == ["airflow-2.png", "airflow-3.png"]
     for path in kept:
-        assert f"](dags/images/{path.name})" in readme
+        assert f"](images/{path.name})" in text
         picture = path.read_bytes()
         assert size(picture) == SIZE
         assert picture.endswith(b"IEND\xaeB`\x82")

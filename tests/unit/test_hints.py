@@ -6,13 +6,8 @@ import botocore.exceptions
 import pytest
 
 from ecr_docker_operator import hints
-from ecr_docker_operator.ecr.registry import EcrRegistry
-from tests.stand.hosts import ACCOUNT, REGION
+from tests.troubleshooting import NAMES, TABLES
 
-NAMES = {"actions": "ecr:GetAuthorizationToken", **EcrRegistry.private(ACCOUNT, REGION).hint_names}
-TABLES = {
-    name: table for name, table in vars(hints).items() if isinstance(table, tuple) and isinstance(table[0], hints.Hint)
-}
 ROWS = [pytest.param(table, row, id=f"{name}-{row.pieces}") for name, table in TABLES.items() for row in table]
 
 
@@ -35,6 +30,6 @@ def test_words_are_botocores() -> None:
     said = " ".join(
         str(getattr(error, "fmt", "")) for error in vars(botocore.exceptions).values() if isinstance(error, type)
     )
-    ours = {"//sts.", "HTTP status 5", "Signature expired", "Signature not yet current"}
+    ours = {hints.NO_TOKEN, "//sts.", "HTTP status 5", "Signature expired", "Signature not yet current"}
     quoted = {piece for row in hints.AWS for piece in row.pieces if not piece.startswith("(")} - ours
     assert {piece for piece in quoted if piece not in said} == set()

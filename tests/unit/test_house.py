@@ -1,9 +1,8 @@
-"""The package as a whole: what it promises, what it imports, and that its files agree with each other."""
+"""The package as a whole: what it promises, and what it imports."""
 
 from __future__ import annotations
 
 import ast
-import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -15,7 +14,6 @@ import pytest
 import ecr_docker_operator
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
 
 # What a DAG file's import of the operator may add to DockerOperator's: this package, and nothing else.
 IMPORTS = """
@@ -113,26 +111,3 @@ def test_habits(command: list[str]) -> None:
     """Linter, formatter and type checker have nothing to say."""
     done = subprocess.run([sys.executable, "-m", *command], capture_output=True, cwd=ROOT, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_ci_runs_the_readmes_command() -> None:
-    """CI runs exactly the line with which the README says that the tests are run."""
-    [line] = re.findall(r"^python3 .*-m tests.cells$", README, re.MULTILINE)
-    assert line in (ROOT / ".ci" / "run").read_text().splitlines()
-
-
-def test_readme_names_every_parameter() -> None:
-    """Each of our parameters has a row in the README's table."""
-    for name in (
-        *set(ecr_docker_operator.EcrDockerOperator.template_fields[-4:]),
-        "botocore_config",
-        "image_retention",
-    ):
-        assert f"| `{name}` |" in README
-
-
-def test_readme_links() -> None:
-    """What the README links to in this repository is there."""
-    links = re.findall(r"\]\((?!http)([^)#]+)\)", README)
-    assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []

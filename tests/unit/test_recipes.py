@@ -74,29 +74,8 @@ def test_what_comes_after(recipe: Recipe) -> None:
     assert "\n**Delete** " in recipe.text
 
 
-def anchors(path: Path) -> set[str]:
-    """Return what can stand behind "#" in a link to a file, as GitHub names its headings."""
-    titles = re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)
-    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
-
-
 def test_every_folder_is_a_recipe() -> None:
     """No file of the folder is left out of the text."""
     named = {path for recipe in RECIPES for path in (recipe.before, recipe.after) if FOLDER in path.parents}
     assert sorted(named) == sorted(FOLDER.rglob("*.py"))
     assert len(RECIPES) == 5
-
-
-@pytest.mark.parametrize("path", [FOLDER / "README.md", ROOT / "README.md"], ids=["recipes", "README"])
-def test_links(path: Path) -> None:
-    """What the text links to is there, and so is the heading."""
-    links = [link.partition("#") for link in re.findall(r"\]\((?!http)([^)]+)\)", path.read_text())]
-    assert [link for link, _, _ in links if not (path.parent / link).exists()] == []
-    headings = [(path.parent / link if link else path, anchor) for link, _, anchor in links if anchor]
-    assert [(file, anchor) for file, anchor in headings if anchor not in anchors(file)] == []
-
-
-def test_readme_leads_to_each() -> None:
-    """The README has a link to each recipe."""
-    links = set(re.findall(r"\]\(dags/migration/README.md#([^)]+)\)", (ROOT / "README.md").read_text()))
-    assert links == anchors(FOLDER / "README.md") - {"moving-to-ecrdockeroperator"}
