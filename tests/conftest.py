@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 from contextlib import ExitStack
@@ -21,6 +22,7 @@ from tests.cells.versions import CELLS
 from tests.recording_engine import RecordingEngine
 from tests.stand import Stand
 from tests.stand.aws import Aws
+from tests.stand.engines import ENGINES, VARIABLE
 from tests.stand.hosts import ACCOUNT
 
 if TYPE_CHECKING:
@@ -28,17 +30,31 @@ if TYPE_CHECKING:
 
 _SHOWN = ("apache-airflow", "apache-airflow-providers-docker", "apache-airflow-providers-amazon", "docker", "boto3")
 AIRFLOW_2 = "2.11.2"
+_ENGINE = pytest.StashKey[str]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add our option."""
+    """Add our options."""
+    parser.addoption("--engine", choices=[*ENGINES], help="engine of the stand; default: this machine's own")
     parser.addoption("--renew-pictures", action="store_true", help="keep the pictures of Airflow that tests take")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the engine of all stands."""
+    if engine := config.getoption("--engine"):
+        os.environ[VARIABLE] = engine
 
 
 def pytest_report_header() -> str:
     """Show the versions that everything here stands on."""
     parts = [f"{name} {version(name)}" for name in _SHOWN]
     return ", ".join([*parts, f"{platform.system()} {platform.release()}"])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say on which engine the tests ran."""
+    if _ENGINE in config.stash:
+        terminalreporter.write_line(f"engine of the stand: {config.stash[_ENGINE]}")
 
 
 def pytest_unconfigure() -> None:
@@ -71,9 +87,10 @@ def engine() -> Iterator[RecordingEngine]:
 
 
 @pytest.fixture(scope="session")
-def running_stand() -> Iterator[Stand]:
+def running_stand(pytestconfig: pytest.Config) -> Iterator[Stand]:
     """Start the stand once; tests take the fixture ``stand``."""
     with Stand() as stand:
+        pytestconfig.stash[_ENGINE] = f"{stand.kind.name} ({stand.engine.versions()})"
         yield stand
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from tests.stand.assembly import Assembly
 from tests.stand.aws import Aws
 from tests.stand.engine import Engine
+from tests.stand.engines import chosen_engine
 from tests.stand.hosts import ACCOUNT, REGION
 from tests.stand.images import build
 from tests.stand.install import install_parts
@@ -34,13 +35,14 @@ class Stand(Assembly):
     def _assemble(self, parts: ExitStack) -> None:
         """Install what is missing, then start AWS's API, the registry and the engine."""
         install_parts()
+        self.kind = chosen_engine()
         self.directory = Path(tempfile.mkdtemp(prefix="ecr-stand-"))
         parts.callback(shutil.rmtree, self.directory)
-        self.namespaces = parts.enter_context(Namespaces(self.directory))
+        self.namespaces = parts.enter_context(Namespaces(self.directory, root=self.kind.root()))
         self.aws = parts.enter_context(Aws())
         self.registry = parts.enter_context(Registry(self.directory, self.namespaces, self.aws))
         self.aws.operations["BatchGetImage"] = Manifests(self.registry)
-        self.engine = parts.enter_context(Engine(self.directory, self.namespaces))
+        self.engine = parts.enter_context(Engine(self.directory, self.namespaces, self.kind))
         self.worker = self.aws.add_user(ACCOUNT, "worker")
 
     def push(
@@ -73,8 +75,8 @@ class Stand(Assembly):
         with ExitStack() as parts:
             directory = Path(tempfile.mkdtemp(prefix=f"{self.directory.name}-"))
             parts.callback(shutil.rmtree, directory)
-            namespaces = parts.enter_context(Namespaces(directory, beside=self.namespaces))
-            yield parts.enter_context(Engine(directory, namespaces, disk=disk))
+            namespaces = parts.enter_context(Namespaces(directory, root=self.kind.root(), beside=self.namespaces))
+            yield parts.enter_context(Engine(directory, namespaces, self.kind, disk=disk))
 
     @property
     def environment(self) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
+    from tests.stand.engines import EngineKind
     from tests.stand.namespaces import Namespaces
 
 START_SECONDS = 60
@@ -35,10 +37,12 @@ class Engine:
     From start to start it also listens on a port of 127.0.0.1, outside of them, where it asks for a client certificate
     of its authority (Docker documentation, "Protect the Docker daemon socket").
 
+    :param kind: which engine.
     :param disk: size of the disk on which it keeps its data, such as ``16m``; default: this machine's.
     """
 
-    def __init__(self, directory: Path, namespaces: Namespaces, *, disk: str | None = None) -> None:
+    def __init__(self, directory: Path, namespaces: Namespaces, kind: EngineKind, *, disk: str | None = None) -> None:
+        self.kind = kind
         self._directory = directory / "engine"
         self._disk = disk
         self._cgroup = directory.name
@@ -71,15 +75,20 @@ class Engine:
         """Start the engine, for the first time or after :meth:`kill`, and wait until it answers."""
         with (self._directory / "log").open("ab") as log, socket.create_server(("127.0.0.1", 0)) as listening:
             self.remote_url = f"tcp://127.0.0.1:{listening.getsockname()[1]}"
-            dockerd = [find_program("dockerd"), *self._options()]
+            dockerd = ["/usr/sbin/dockerd" if self.kind.release else find_program("dockerd"), *self._options()]
             self._process = Process(
                 self._namespaces.command("sh", "-c", _HAND_OVER, *dockerd),
-                env={"PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"},
+                env={"PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin", **self._authorities()},
                 stdin=listening,
                 stdout=log,
                 stderr=log,
             )
         self.client = self._wait()
+
+    def versions(self) -> str:
+        """Return the names and versions of what the engine is made of."""
+        parts = self.client.version()["Components"]
+        return ", ".join(f"{part['Name']} {part['Version']}" for part in parts)
 
     @property
     def running(self) -> bool:
@@ -94,10 +103,17 @@ class Engine:
         # The engine that starts next must not take its predecessor's dead helper for a living one.
         (self._directory / "exec" / "containerd" / "containerd.pid").unlink()
 
+    @property
+    def _files(self) -> str:
+        # Where it keeps the files of images.
+        if self.kind.containerd_store:
+            return f"{self._directory}/data/containerd/daemon/io.containerd.snapshotter.v1.native/snapshots"
+        return f"{self._directory}/data/vfs/dir"
+
     @contextmanager
     def full_disk(self) -> Iterator[None]:
         """Leave the engine hardly any room for the files of further images, until the ``with`` block ends."""
-        where = f"{self._directory}/data/vfs/dir"
+        where = self._files
         mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", where]
         subprocess.run(self._namespaces.command(*mount), check=True)
         try:
@@ -108,7 +124,7 @@ class Engine:
     @contextmanager
     def read_only_disk(self) -> Iterator[None]:
         """Let the engine change no files of its images, until the ``with`` block ends."""
-        where = f"{self._directory}/data/vfs/dir"
+        where = self._files
         for mount in (["--bind", where, where], ["-o", "remount,bind,ro", where]):
             subprocess.run(self._namespaces.command("mount", *mount), check=True)
         try:
@@ -142,10 +158,19 @@ class Engine:
         for image in self.client.images(quiet=True):
             self.client.remove_image(image, force=True)
 
+    def _authorities(self) -> dict[str, str]:
+        # With containerd's store, not all of its requests look into certs.d.
+        return {"SSL_CERT_FILE": str(self._namespaces.authorities)} if self.kind.containerd_store else {}
+
     def _options(self) -> list[str]:
         authority = self._directory / "authority.pem"
         authority.write_text(self.authority.certificate)
         certificate = self.authority.issue_file("127.0.0.1")
+        configuration = self._directory / "daemon.json"
+        # Slow for large images, but they work upon any file system, an overlay too.
+        driver = "native" if self.kind.containerd_store else "vfs"
+        features = {"containerd-snapshotter": self.kind.containerd_store}
+        configuration.write_text(json.dumps({"storage-driver": driver, "features": features}))
         return [
             f"--data-root={self._directory}/data",
             f"--exec-root={self._directory}/exec",
@@ -159,8 +184,7 @@ class Engine:
             f"--cgroup-parent=/{self._cgroup}",
             "--iptables=false",
             "--ip6tables=false",
-            # Slow for large images, but works upon any file system, an overlay too.
-            "--storage-driver=vfs",
+            f"--config-file={configuration}",
             # By itself, it tries a broken layer five times, with up to 20 s between.
             "--max-download-attempts=1",
         ]

@@ -29,6 +29,7 @@ SERVERS = {
     "redis-server": "redis-server",
 }
 
+RELEASES = {"debootstrap": "debootstrap"}
 PEERS = {
     "docker": "docker.io",
     "docker-credential-ecr-login": "amazon-ecr-credential-helper",
@@ -55,7 +56,7 @@ def find_program(name: str) -> str:
     places = [os.environ.get("PATH", ""), "/usr/sbin", "/sbin", *map(str, _POSTGRESQL.glob("*/bin"))]
     path = shutil.which(name, path=":".join(places))
     if path is None:
-        package = {**PARTS, **SERVERS, **PEERS, **BROWSER}[name]
+        package = {**PARTS, **SERVERS, **RELEASES, **PEERS, **BROWSER}[name]
         msg = f"The stand needs the program {name!r}: install the package {package!r}."
         raise StandUnavailableError(msg)
     return path

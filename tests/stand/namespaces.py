@@ -37,10 +37,14 @@ FIRST_NODE, SECOND_NODE = "192.0.2.1", "192.0.2.2"
 class Namespaces:
     """Namespaces that live as long as the ``with`` block, held by one sleeping process.
 
+    :param root: folder with the ``usr`` that is used inside; default: this machine's.
     :param beside: those of the stand, which a cable is to lead to; default: these are the stand's.
     """
 
-    def __init__(self, directory: Path, *, beside: Namespaces | None = None) -> None:
+    def __init__(self, directory: Path, *, root: Path | None = None, beside: Namespaces | None = None) -> None:
+        self._root = root
+        self.authorities = directory / "authorities.pem"
+        """File with the certificates that the machine inside trusts."""
         self._hosts = directory / "hosts"
         self._docker = directory / "etc-docker"
         self.certificates = self._docker / "certs.d"
@@ -53,12 +57,16 @@ class Namespaces:
         if self._beside:
             # The folder itself cannot be shared, because an engine keeps its own key there, too.
             self.certificates.symlink_to(self._beside.certificates)
+            self.authorities.symlink_to(self._beside.authorities)
         addresses = {ADDRESS: ALL_HOSTS, API_ADDRESS: API_HOSTS, "127.0.0.1": ["localhost"]}
         lines = [f"{address} {name}\n" for address, names in addresses.items() for name in names]
         self._hosts.write_text("".join(lines))
-        script = 'mount --bind "$0" /etc/hosts && mount --bind "$1" /etc/docker && echo ready && exec sleep infinity'
+        mounts = {"/etc/hosts": self._hosts, "/etc/docker": self._docker}
+        if self._root:
+            mounts["/usr"] = self._root / "usr"
+        script = " && ".join(f"mount --bind '{source}' {target}" for target, source in mounts.items())
         self._holder = Process(
-            [find_program("unshare"), "--mount", "--net", "sh", "-c", script, str(self._hosts), str(self._docker)],
+            [find_program("unshare"), "--mount", "--net", "sh", "-c", f"{script} && echo ready && exec sleep infinity"],
             stdout=subprocess.PIPE,
         )
         if self._holder.stdout is None or self._holder.stdout.readline() != b"ready\n":

@@ -19,6 +19,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 from urllib.parse import urlsplit
@@ -119,6 +120,7 @@ class Registry:
             self._process = Process(command, stdout=log, stderr=log)
         self._wait()
         self._authority = Authority(self._directory)
+        self._namespaces.authorities.write_text(self._authority.certificate)
         handler = type("Handler", (_Handler,), {"registry": self, "tls": self._authority.server_context()})
         self._servers = [
             Server(handler, listening=self._namespaces.inside(partial(socket.create_server, address)))
@@ -257,6 +259,13 @@ class _Handler(BaseHTTPRequestHandler):
                     self.wfile.write(piece)
 
     do_HEAD = do_GET
+
+    def do_POST(self) -> None:
+        # containerd asks for a token in this way first (Distribution documentation, "OAuth2 token authentication").
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(HTTPStatus.METHOD_NOT_ALLOWED)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:
         """Log nothing: requests are recorded."""

@@ -1,0 +1,95 @@
+"""The engines that people run, and how to have them here.
+
+Those that are not this machine's own come from other releases of Debian, each in a folder of its own, where
+``debootstrap`` puts it once. The engine then runs with the ``/usr`` of that folder.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.stand.install import RELEASES, StandUnavailableError, find_program, install_parts
+
+VARIABLE = "STAND_ENGINE"
+"""Environment variable with the name of the engine that a stand starts; pytest's ``--engine`` sets it."""
+
+_PACKAGES = ("docker.io", "iptables", "iproute2", "ca-certificates")
+_SCRIPTS = Path("/usr/share/debootstrap/scripts")
+
+
+@dataclass(frozen=True)
+class EngineKind:
+    """One engine."""
+
+    name: str
+    release: str | None = None
+    """Release of Debian whose engine this is; ``None``: this machine's own."""
+    containerd_store: bool = False
+    """Whether it keeps images in containerd's store (Docker documentation, "containerd image store")."""
+
+    def root(self) -> Path | None:
+        """Return the folder with the release, which is made if it is missing; ``None`` is this machine."""
+        return _root(self.release) if self.release else None
+
+
+ENGINES = {
+    kind.name: kind
+    for kind in (
+        EngineKind("machine"),
+        EngineKind("docker-20.10", "bookworm"),
+        EngineKind("docker-26.1", "trixie"),
+        EngineKind("docker-26.1-containerd", "trixie", containerd_store=True),
+        EngineKind("docker-28.5", "forky"),
+        EngineKind("docker-28.5-containerd", "forky", containerd_store=True),
+    )
+}
+
+
+def chosen_engine() -> EngineKind:
+    """Return the engine that :data:`VARIABLE` names; default: this machine's."""
+    name = os.environ.get(VARIABLE, "machine")
+    if name not in ENGINES:
+        msg = f"{VARIABLE}: there is no engine {name!r}; there are {', '.join(ENGINES)}."
+        raise StandUnavailableError(msg)
+    return ENGINES[name]
+
+
+def _root(release: str) -> Path:
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ecr-docker-operator"
+    root = cache / release
+    if root.exists():
+        return root
+    install_parts(RELEASES)
+    partial = cache / f"{release}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    cache.mkdir(parents=True, exist_ok=True)
+    mirror = _mirror()
+    sys.stderr.write(f"The stand makes a folder with Debian {release!r} for its engine, in {root}.\n")
+    # A release that is newer than this machine's debootstrap is made as "sid" is.
+    script = _SCRIPTS / release if (_SCRIPTS / release).exists() else _SCRIPTS / "sid"
+    command = [find_program("debootstrap"), "--variant=minbase", f"--include={','.join(_PACKAGES)}"]
+    done = subprocess.run(
+        [*command, release, str(partial), mirror, str(script)], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        [*_, reason] = done.stdout.strip().splitlines() or done.stderr.strip().splitlines() or ["?"]
+        msg = f"The stand could not make Debian {release!r} from {mirror}: {reason}"
+        raise StandUnavailableError(msg)
+    # In one step, so that a folder that was not finished is never used.
+    partial.rename(root)
+    return root
+
+
+def _mirror() -> str:
+    command = ["apt-get", "indextargets", "--format", "$(ORIGIN) $(REPO_URI)"]
+    listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    mirrors = [uri for origin, _, uri in (line.partition(" ") for line in listed.splitlines()) if origin == "Debian"]
+    if not mirrors:
+        msg = "The stand needs a mirror of Debian for this engine, and apt has none here: run 'apt-get update'."
+        raise StandUnavailableError(msg)
+    return mirrors[0]
