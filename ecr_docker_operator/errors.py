@@ -156,20 +156,18 @@ class EcrTokenError(EcrError):
 class EcrPullError(EcrError):
     """The engine was asked to pull an image from Amazon ECR and could not."""
 
-    token_expired = False
-    """Whether the registry said that the token has expired."""
+    token_refused = False
+    """Whether the registry refused the token, although AWS gives the image to its identity: a new one may help."""
 
     @classmethod
     def refused(cls, image: str, registry: str, identity: str, answer: str, step: str) -> EcrPullError:
-        """Return the error for what the engine answered, over HTTP or inside the pull stream.
+        """Return the error for what AWS answered about the image, or the engine, over HTTP or inside the pull stream.
 
         :param registry: description of the registry.
         :param identity: description of the AWS identity whose token was used.
         :param step: what to do.
         """
-        error = cls(f"{image}: not pulled from {registry} for {identity}. {_sentence(answer)} {step}".rstrip())
-        error.token_expired = hints.TOKEN_EXPIRED in answer.lower()
-        return error
+        return cls(f"{image}: not pulled from {registry} for {identity}. {_sentence(answer)} {step}".rstrip())
 
 
 class EcrEngineError(EcrError):

@@ -29,6 +29,8 @@ def next_step(table: tuple[Hint, ...], answer: str, **names: str) -> str:
 
 TOKEN_EXPIRED = "authorization token has expired"  # noqa: S105 - what the registry says
 """What Amazon ECR's registry says of an authorization token that is older than 12 hours."""
+TOKEN_REFUSED = "The registry refused the token, although AWS gives the image to this identity"  # noqa: S105 - likewise
+"""What we say where AWS does not confirm the refusal of an image."""
 NO_TOKEN = "AWS answered without a token of the form 'user:password' in base64"  # noqa: S105 - a sentence
 """What we say for an answer in which there is no token (Amazon ECR API Reference, "AuthorizationData")."""
 NO_CONFIGURATION = "the engine could not read the image's configuration, and does not say why"
@@ -91,37 +93,75 @@ AWS = (
     Hint((NO_TOKEN,), "Check what answers at the endpoint URL, if one is configured."),
 )
 
+_NOT_THERE = "Check the repository's name, and that this is its account and region."
+_CACHE = (
+    "If it belongs to a pull-through cache, a first pull by tag creates it, for which ecr:BatchImportUpstreamImage and "
+    "ecr:CreateRepository have to be allowed."
+)
+_ADMIT = f"The repository is another account's: {{owner}} has to allow {_PULL_ACTIONS} in the repository's policy."
+_UPSTREAM = "Check the secret in the pull-through cache rule: the upstream registry does not accept it."
+_LAYER = "Push the image again: a layer of it is missing."
+
+_NOT_ACCEPTED = (
+    "check the worker's clock, the policy of the VPC endpoint {vpc}.ecr.dkr and, for an alias host, registry_id and "
+    "region_name."
+)
+
+# AWS's answer about an image: error codes, and the codes of failures, of BatchGetImage and GetDownloadUrlForLayer
+# (Amazon ECR API Reference).
+IMAGE = (
+    Hint((TOKEN_REFUSED,), f"A new token did not help: {_NOT_ACCEPTED}"),
+    Hint((TOKEN_EXPIRED,), f"A new token did not help: {_NOT_ACCEPTED}"),
+    Hint(("no resource-based policy allows",), _ADMIT),
+    Hint(("no identity-based policy allows",), f"Allow {_PULL_ACTIONS} on the repository to that user or role."),
+    Hint(
+        ("(AccessDeniedException)",),
+        f"Allow {_PULL_ACTIONS} on the repository to that user or role, and in its policy if it is another account's.",
+    ),
+    Hint(("(RepositoryNotFoundException)",), f"{_NOT_THERE} {_CACHE}"),
+    Hint(("(ImageNotFound)",), "Check the tag or digest; a lifecycle policy may have removed the image."),
+    Hint(("(ImageTagDoesNotMatchDigest)",), "Correct the digest, or omit the tag."),
+    Hint(("(InvalidImageTag)",), "Correct the tag."),
+    Hint(("(InvalidImageDigest)",), "Correct the digest: 'sha256:' and 64 digits."),
+    Hint(("(MissingDigestAndTag)",), "Name a tag or a digest."),
+    Hint(("(ImageReferencedByManifestList)",), "Pull the list of images that it belongs to."),
+    Hint(("(ImageInaccessible)",), "Check whether the image is archived; restore it, or push it again."),
+    Hint(("(KmsError)",), "Check that the KMS key of the repository is enabled, and that Amazon ECR may use it."),
+    Hint(("(UpstreamAccessDenied)",), _UPSTREAM),
+    Hint(("(UnableToGetUpstreamImageException)",), _UPSTREAM),
+    Hint(("(UnableToGetUpstreamLayerException)",), _UPSTREAM),
+    Hint(
+        ("(UpstreamTooManyRequests)",),
+        f"The upstream registry limits the rate of requests: give the pull-through cache rule a login. {_RETRY}",
+    ),
+    Hint(("(UpstreamUnavailable)",), f"The upstream registry does not answer. {_RETRY}"),
+    Hint(("(LayersNotFoundException)",), _LAYER),
+    Hint(("(LayerInaccessibleException)",), _LAYER),
+    Hint(("(InvalidParameterException)",), "Correct the image's name."),
+    Hint(("(LimitExceededException)",), _THROTTLED),
+    Hint(("(ServerException)",), f"AWS failed. {_RETRY}"),
+)
+
 _ENGINES_WAY = (
     "Check the way from the engine's host to the registry: without internet, the VPC endpoints "
     "{vpc}.ecr.dkr, with a private DNS name, and com.amazonaws.{region}.s3 are needed."
 )
-_NOT_ADMITTED = f"Check that the repository exists, and that {_PULL_ACTIONS} are allowed on it."
-_UNKNOWN = "The registry does not know the token: check that the host is the registry that you mean."
 _NO_SPACE = Hint(
     ("no space left on device",), "Free disk space on the engine's host, for instance with 'docker image prune'."
 )
+_FAILED = f"The registry failed. {_RETRY}"
+_BROKEN = f"The transfer broke off. {_RETRY}"
+_DAMAGED = f"What arrived is not what was asked for. {_RETRY}"
+_PLATFORM = "Push an image for the platform of the engine, too."
 
-# The registry's answer in the engine's words, which differ with its version and image store.
+# What AWS cannot know, in the engine's words, which differ with its version and image store.
 REGISTRY = (
-    Hint(
-        (TOKEN_EXPIRED,),
-        "A new token did not help: check the worker's clock, and that the region is the registry's.",
-    ),
-    Hint(
-        ("no resource-based policy allows",),
-        f"The repository is another account's: {{owner}} has to allow {_PULL_ACTIONS} in the repository's policy.",
-    ),
-    Hint(("no identity-based policy allows",), f"Allow {_PULL_ACTIONS} on the repository to that user or role."),
-    Hint(
-        ("not authorized to perform",),
-        f"Allow {_PULL_ACTIONS} on the repository to that user or role, and in its policy if it is another account's.",
-    ),
-    Hint(("name unknown",), "Check the repository's name, and that this is its account and region."),
-    Hint(("manifest unknown",), "Check the tag or digest."),
-    Hint(("no matching manifest",), "Push an image for the platform of the engine, too."),
+    Hint(("no matching manifest",), _PLATFORM),
     Hint(("no basic auth credentials",), "The engine sent no login. Please report this with the versions you use."),
     Hint(("toomanyrequests",), f"The registry limits the rate of requests. {_RETRY}"),
+    Hint(("429 Too Many Requests",), f"The registry limits the rate of requests. {_RETRY}"),
     Hint(("<code>AccessDenied</code>",), "S3 refused the layer: check the policy of the VPC endpoint for S3."),
+    Hint((".s3.", "403 Forbidden"), "S3 refused the layer: check the policy of the VPC endpoint for S3."),
     _NO_SPACE,
     Hint(
         ("x509:",),
@@ -135,16 +175,31 @@ REGISTRY = (
     Hint(("i/o timeout",), _ENGINES_WAY),
     Hint(("connection refused",), _ENGINES_WAY),
     Hint(("Client.Timeout exceeded",), _ENGINES_WAY),
-    Hint(("verification failed",), f"What arrived is not what was asked for. {_RETRY}"),
-    Hint(("unexpected EOF",), f"The transfer broke off. {_RETRY}"),
-    Hint(("connection reset",), f"The transfer broke off. {_RETRY}"),
-    Hint(("unexpected HTTP status: 5",), f"The registry failed. {_RETRY}"),
-    Hint(("500 Internal Server Error",), f"The registry failed. {_RETRY}"),
-    Hint(("pull access denied",), _NOT_ADMITTED),
-    Hint(("403 Forbidden",), _NOT_ADMITTED),
-    Hint(("unauthorized",), _UNKNOWN),
-    Hint(("parsing HTTP 400 response",), _UNKNOWN),
+    Hint(("verification failed",), _DAMAGED),
+    Hint(("failed commit on ref", "failed precondition"), _DAMAGED),
+    Hint(("unexpected EOF",), _BROKEN),
+    Hint(("connection reset",), _BROKEN),
+    Hint(("unexpected HTTP status: 5",), _FAILED),
+    Hint((": 5", "unexpected status"), _FAILED),
+    Hint(("500 Internal Server Error",), _FAILED),
 )
+
+UNEXPLAINED = "Check the repository's name, the tag or digest, and that the identity may pull it."
+"""The step after a refusal about which AWS cannot be asked."""
+
+REFUSALS = (
+    "denied",
+    "unauthorized",
+    "forbidden",
+    "not found",
+    "unknown",
+    "authoriz",
+    "400",
+    "401",
+    "403",
+    "404",
+)
+"""Words of engines for an image that the registry refused or does not have; AWS says which, and why."""
 
 _NO_ENGINE = "Start the engine there, or set docker_url to where it is."
 _CLIENT_CERTIFICATE = (

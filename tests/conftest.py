@@ -104,6 +104,7 @@ def prepare(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> Stand:
     """Let *stand* forget what was, and the environment lead to it."""
     stand.aws.reset()
     stand.registry.reset()
+    stand.manifests.failure_code = ""
     stand.engine.reset()
     for name, value in stand.environment.items():
         monkeypatch.setenv(name, value)

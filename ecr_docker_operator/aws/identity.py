@@ -87,9 +87,12 @@ class AwsIdentity:
         client = self._client(registry, "sts", retries={"mode": "standard", "total_max_attempts": 2})
         return str(client.get_caller_identity()["Arn"])
 
-    def client(self, registry: EcrRegistry) -> Any:
-        """Return a boto3 client of the service that issues the registry's tokens."""
-        return self._client(registry, registry.service)
+    def client(self, registry: EcrRegistry, **options: Any) -> Any:
+        """Return a boto3 client of the service that issues the registry's tokens.
+
+        :param options: of ``botocore.config.Config``; they override the user's.
+        """
+        return self._client(registry, registry.service, **options)
 
     def _client(self, registry: EcrRegistry, service: str, **options: Any) -> Any:
         from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook

@@ -82,7 +82,7 @@ def fetch_credentials(registry: EcrRegistry, identity: AwsIdentity) -> EcrCreden
 
 def _get_authorization_token(registry: EcrRegistry, identity: AwsIdentity) -> dict[str, Any]:
     try:
-        with _quiet_parser():
+        with quiet_parser():
             answer = identity.client(registry).get_authorization_token()
     except Exception as error:  # not only botocore's: bad settings are ValueError, TypeError, NotImplementedError
         answer = _words(error)
@@ -144,7 +144,8 @@ logging.getLogger("botocore.parsers").addFilter(_parser_threads.filter)
 
 
 @contextmanager
-def _quiet_parser() -> Iterator[None]:
+def quiet_parser() -> Iterator[None]:
+    """Keep botocore from logging, at DEBUG, what AWS answers to this thread."""
     _parser_threads.quiet = True
     try:
         yield

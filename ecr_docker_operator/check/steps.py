@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.common.compat.sdk import DAG
 from docker.errors import APIError, DockerException
-from docker.utils.utils import parse_repository_tag
 
 from ecr_docker_operator.aws.token import EcrCredentials, fetch_credentials
 from ecr_docker_operator.ecr.reference import split_image
@@ -195,13 +194,7 @@ class _Check:
             return None
 
     def _ask(self) -> dict[str, Any]:
-        try:
-            found: dict[str, Any] = self._request().send(self._inspect) if self._ecr else self._inspect()
-        except EcrPullError as error:
-            if not isinstance(error.__cause__, APIError):
-                raise
-            answer = _in_words_of_a_pull(self._image, str(error.__cause__.explanation))
-            raise self._not_pulled(answer) from error.__cause__
+        found: dict[str, Any] = self._request().send(self._inspect) if self._ecr else self._inspect()
         return found
 
     def _inspect(self) -> dict[str, Any]:
@@ -220,23 +213,6 @@ class _Check:
         if self._ecr is None:
             return DockerException(f"{self._image}: {answer}.")
         return self._request().refused(answer)
-
-
-# Code of the registry's answer -> what the engine puts before it in a pull (moby, distribution/errors.go,
-# notFoundError).
-_WORDS_OF_A_PULL = {
-    "denied": "pull access denied for {repository}, repository does not exist or may require 'docker login': ",
-    "manifest unknown": "manifest for {image} not found: ",
-    "name unknown": "repository {repository} not found: ",
-}
-
-
-def _in_words_of_a_pull(image: str, answer: str) -> str:
-    name, at, digest = image.partition("@")
-    repository, tag = parse_repository_tag(name)
-    in_full = f"{repository}{at}{digest}" if at else f"{repository}:{tag or 'latest'}"
-    words = _WORDS_OF_A_PULL.get(answer.partition(":")[0], "")
-    return words.format(repository=repository, image=in_full) + answer
 
 
 def _status(error: Exception) -> int | None:

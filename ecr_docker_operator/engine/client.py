@@ -119,7 +119,7 @@ class EcrClient(APIClient):
         """
         logs = bool(self.for_operator and kwargs.get("stream") and kwargs.get("decode"))
         request = partial(super().pull, repository, *args, **kwargs)
-        return self._ask(repository, request, partial(self._pull, request, logs=logs))
+        return self._ask(_with_tag(repository, *args, **kwargs), request, partial(self._pull, request, logs=logs))
 
     def _pull(self, request: Callable[[], Any], image: ImageRequest, *, logs: bool) -> Any:
         pull = partial(image.send, partial(image.pull, request))
@@ -282,6 +282,12 @@ class EcrClient(APIClient):
             log.debug("%s: its image is not known: %r", container, error)
             return None
         return image if self._auth_configs.find_registry_of(image) else None
+
+
+def _with_tag(repository: str, tag: str | None = None, *_: Any, **__: Any) -> str:
+    if not tag:
+        return repository
+    return f"{repository}{'@' if tag.startswith('sha256:') else ':'}{tag}"
 
 
 def _service_image(task_template: Any) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from docker.errors import APIError
 
 from ecr_docker_operator import hints
+from ecr_docker_operator.aws.manifest import ask_about_image
 from ecr_docker_operator.aws.token import collection_paused
 from ecr_docker_operator.engine.connection import lost_connection_explained
 from ecr_docker_operator.engine.logins import logins_removed_from_errors
@@ -41,9 +42,9 @@ class ImageRequest:
     engine_url: str
 
     def send(self, request: Callable[[], Any]) -> Any:
-        """Return what *request* returns; if the registry says that the token has expired, send it once more.
+        """Return what *request* returns; if the registry refuses the token, send it once more.
 
-        A token may expire because the pull took longer than the token lives. If the answer is an iterator, this
+        A token may have expired because the pull took longer than the token lives. If the answer is an iterator, this
         covers what it yields as well.
         """
         try:
@@ -81,14 +82,25 @@ class ImageRequest:
                 raise self.refused(str(error.explanation or error)) from error
 
     def refused(self, answer: str) -> EcrPullError:
-        """Return the error for what the engine answered."""
-        step = hints.next_step(hints.REGISTRY, answer, **self.registry.hint_names)
-        return EcrPullError.refused(self.image, str(self.registry), self.identity.describe(), answer, step)
+        """Return the error for what the engine answered; if the registry refused the image, AWS is asked why."""
+        names = self.registry.hint_names
+        step = hints.next_step(hints.REGISTRY, answer, **names)
+        token_refused = False
+        if not step and any(word in answer.lower() for word in hints.REFUSALS):
+            log.debug("%s: the engine says: %s", self.image, answer)
+            found = ask_about_image(self.image, self.registry, self.identity)
+            token_refused = not found.refusal if found else hints.TOKEN_EXPIRED in answer.lower()
+            if found:
+                answer = found.refusal or hints.TOKEN_REFUSED
+            step = hints.next_step(hints.IMAGE, answer, **names) or hints.UNEXPLAINED
+        error = EcrPullError.refused(self.image, str(self.registry), self.identity.describe(), answer, step)
+        error.token_refused = token_refused
+        return error
 
     def _send_again(self, request: Callable[[], Any], error: EcrPullError) -> Any:
-        if not error.token_expired:
+        if not error.token_refused:
             raise error
-        log.warning("%s: the registry says that the token has expired; trying once more with a new one.", self.image)
+        log.warning("%s: the registry refused the token; trying once more with a new one.", self.image)
         return request()
 
     def _renewed(self, request: Callable[[], Any], items: Iterator[Any]) -> Iterator[Any]:

@@ -110,6 +110,7 @@ class Case:
             "image": scene.image,
             "registry": f"Amazon ECR registry {ACCOUNT} in {REGION}",
             "account": ACCOUNT,
+            "owner": ACCOUNT,
             "region": REGION,
             "host": HOST,
             "repository": scene.repository,

@@ -165,8 +165,8 @@ def out_of_memory(scene: Scene) -> Iterator[None]:
     mend(scene)
 
 
-FAILED = "Docker container failed: {{'Error': {{'Message':"
-KILLED = f"{FAILED} '{{image}}: the container was killed (exit code 137)"
+FAILED = "Docker container failed: *"
+KILLED = f"{FAILED}{{image}}: the container was killed (exit code 137)"
 LOST = (
     "{engine}: the connection to the Docker engine was lost. * See the engine's own log; the task can be tried again."
 )
@@ -191,7 +191,7 @@ CASES = [
     Case("killed during the run", LOST, killed_during_run, EcrEngineError),
     Case(
         "disk full",
-        f"{NOT_PULLED} failed to register layer: * no space left on device. "
+        f"{NOT_PULLED} *no space left on device. "
         "Free disk space on the engine's host, for instance with 'docker image prune'.",
         disk_full,
         EcrPullError,
@@ -204,24 +204,22 @@ CASES = [
     ),
     Case(
         "another architecture",
-        f'{FAILED} "{{image}}: the image is for linux/riscv64, and the engine runs {{platform}}, where its programs '
-        "end with 'exec format error' unless they are emulated. Push an image for {platform}, too.\"}}, "
-        "'StatusCode': *}}",
+        f"{FAILED}{{image}}: the image is for linux/riscv64, and the engine runs {{platform}}, where its programs "
+        "end with 'exec format error' unless they are emulated. Push an image for {platform}, too.*",
         other_architecture,
         DockerContainerFailedException,
         {"force_pull": True},
     ),
     Case(
         "out of memory",
-        f"{KILLED}: it was out of memory, at its limit of 8 MiB. Raise mem_limit.'}}}}, 'StatusCode': 137}}}}",
+        f"{KILLED}: it was out of memory, at its limit of 8 MiB. Raise mem_limit.*",
         out_of_memory,
         DockerContainerFailedException,
         {"mem_limit": "8m"},
     ),
     Case(
         "killed, not out of memory",
-        f"{KILLED}; the engine does not report that it was out of memory. Find out who stopped it.'}}}}, "
-        "'StatusCode': 137}}",
+        f"{KILLED}; the engine does not report that it was out of memory. Find out who stopped it.*",
         once_it_runs(lambda scene, container: scene.stand.engine.client.kill(container)),
         DockerContainerFailedException,
     ),

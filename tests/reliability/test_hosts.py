@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from tests.stand.aws import Aws
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def hosts() -> set[str]:

@@ -24,6 +24,7 @@ def test_many_cold_pulls(tmp_path: Path) -> None:
     assert done.pulled == TASKS <= done.tokens
 
 
+@pytest.mark.slow
 def test_rush() -> None:
     """Of many that ask at the same moment, most are throttled at first, and all get their token by themselves."""
     done = rush(CALLERS)
@@ -31,6 +32,7 @@ def test_rush() -> None:
     assert done.throttled > 0
 
 
+@pytest.mark.slow
 def test_rush_without_patience() -> None:
     """``botocore_config`` replaces the default: without retries, those are turned away who are throttled."""
     done = rush(CALLERS, {"retries": {"total_max_attempts": 1}})

@@ -41,7 +41,9 @@ class Stand(Assembly):
         self.namespaces = parts.enter_context(Namespaces(self.directory, root=self.kind.root()))
         self.aws = parts.enter_context(Aws())
         self.registry = parts.enter_context(Registry(self.directory, self.namespaces, self.aws))
-        self.aws.operations["BatchGetImage"] = Manifests(self.registry)
+        self.manifests = Manifests(self.registry)
+        self.aws.operations["BatchGetImage"] = self.manifests.batch_get_image
+        self.aws.operations["GetDownloadUrlForLayer"] = self.manifests.get_download_url_for_layer
         self.engine = parts.enter_context(Engine(self.directory, self.namespaces, self.kind))
         self.worker = self.aws.add_user(ACCOUNT, "worker")
 

@@ -113,24 +113,29 @@ class Engine:
     @contextmanager
     def full_disk(self) -> Iterator[None]:
         """Leave the engine hardly any room for the files of further images, until the ``with`` block ends."""
-        where = self._files
-        mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", where]
-        subprocess.run(self._namespaces.command(*mount), check=True)
+        # What is there already is kept in sight: containerd's store builds upon it.
+        script = (
+            'mkdir -p "$1.full" && mount -t tmpfs -o size=$(($(du -sk "$1" | cut -f1) + 256))k tmpfs "$1.full" '
+            '&& cp -a "$1/." "$1.full" && mount --bind "$1.full" "$1"'
+        )
+        self._run("sh", "-c", script, "sh", self._files)
         try:
             yield
         finally:
-            subprocess.run(self._namespaces.command("umount", "--lazy", where), check=True)
+            self._run("umount", "--lazy", self._files, f"{self._files}.full")
 
     @contextmanager
     def read_only_disk(self) -> Iterator[None]:
         """Let the engine change no files of its images, until the ``with`` block ends."""
-        where = self._files
-        for mount in (["--bind", where, where], ["-o", "remount,bind,ro", where]):
-            subprocess.run(self._namespaces.command("mount", *mount), check=True)
+        self._run("mount", "--bind", self._files, self._files)
+        self._run("mount", "-o", "remount,bind,ro", self._files)
         try:
             yield
         finally:
-            subprocess.run(self._namespaces.command("umount", "--lazy", where), check=True)
+            self._run("umount", "--lazy", self._files)
+
+    def _run(self, *command: str) -> None:
+        subprocess.run(self._namespaces.command(*command), check=True)
 
     def command(self, *command: str) -> list[str]:
         """Return the command line that runs *command* where the files are those that the engine sees."""

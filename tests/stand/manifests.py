@@ -1,44 +1,66 @@
-"""Amazon ECR's BatchGetImage, which tells the manifests of the registries' images (Amazon ECR API Reference)."""
+"""Amazon ECR's API of images: BatchGetImage and GetDownloadUrlForLayer (Amazon ECR API Reference)."""
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from tests.stand.aws import AwsError
+from tests.stand.hosts import bucket
 
 if TYPE_CHECKING:
     from tests.stand.aws import Identity
-    from tests.stand.registry import Registry
+    from tests.stand.registry import Answer, Key, Registry
 
 
 class Manifests:
-    """What answers the operation from the images of *registry*."""
+    """What answers the operations, from the images of *registry*."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
+        self.failure_code = ""
+        """Code of the failure with which BatchGetImage answers for every image, if set."""
 
-    def __call__(self, parameters: Any, caller: Identity, region: str) -> Any:
+    def batch_get_image(self, parameters: Any, caller: Identity, region: str) -> Any:
         """Return the images that are there, in the media types that the caller accepts."""
-        account, repository = parameters.get("registryId", caller.account), parameters["repositoryName"]
-        admitted = self._registry.policies.get((account, region, repository))
-        if admitted is None:
-            message = f"The repository with name '{repository}' does not exist in the registry with id '{account}'"
-            raise AwsError(400, "RepositoryNotFoundException", message)
-        if caller.account not in {account, *admitted}:
-            message = (
-                f"User: {caller.arn} is not authorized to perform: ecr:BatchGetImage on resource: "
-                f"arn:aws:ecr:{region}:{account}:repository/{repository} "
-                "because no resource-based policy allows the ecr:BatchGetImage action"
-            )
-            raise AwsError(400, "AccessDeniedException", message)
+        key = self._find(parameters, caller, region, "ecr:BatchGetImage")
         images, failures = [], []
         for image in parameters["imageIds"]:
-            path = f"/v2/{account}/{region}/{repository}/manifests/{image['imageDigest']}"
-            answer = self._registry.backend(
-                "GET", path, headers={"Accept": ", ".join(parameters["acceptedMediaTypes"])}
-            )
-            if answer.status == 200:
-                images.append({"imageId": image, "imageManifest": answer.body.decode()})
+            reference = image.get("imageDigest") or image["imageTag"]
+            answer = self._get(key, "manifests", reference, ", ".join(parameters["acceptedMediaTypes"]))
+            code = self.failure_code or (None if answer.status == HTTPStatus.OK else "ImageNotFound")
+            if code:
+                reason = "Requested image not found" if code == "ImageNotFound" else code
+                failures.append({"imageId": image, "failureCode": code, "failureReason": reason})
             else:
-                failures.append({"imageId": image, "failureCode": "ImageNotFound"})
+                headers = dict(answer.headers)
+                found = {"imageDigest": headers["docker-content-digest"], **image}
+                names = {"registryId": key[0], "repositoryName": key[2], "imageId": found}
+                kind = {"imageManifestMediaType": headers["content-type"]}
+                images.append({**names, **kind, "imageManifest": answer.body.decode()})
         return {"images": images, "failures": failures}
+
+    def get_download_url_for_layer(self, parameters: Any, caller: Identity, region: str) -> Any:
+        """Return where S3 has a layer."""
+        account, _, repository = key = self._find(parameters, caller, region, "ecr:GetDownloadUrlForLayer")
+        digest = parameters["layerDigest"]
+        if self._get(key, "blobs", digest).status != HTTPStatus.OK:
+            message = (
+                f"The layer with digest '{digest}' does not exist in the repository with name '{repository}' "
+                f"in the registry with id '{account}'"
+            )
+            raise AwsError(400, "LayersNotFoundException", message)
+        return {"downloadUrl": f"https://{bucket(region)}/{digest}", "layerDigest": digest}
+
+    def _find(self, parameters: Any, caller: Identity, region: str, action: str) -> Key:
+        key = (parameters.get("registryId", caller.account), region, parameters["repositoryName"])
+        if key not in self._registry.policies:
+            message = f"The repository with name '{key[2]}' does not exist in the registry with id '{key[0]}'"
+            raise AwsError(400, "RepositoryNotFoundException", message)
+        if refusal := self._registry.refusal(caller, key, action):
+            raise AwsError(400, "AccessDeniedException", refusal)
+        return key
+
+    def _get(self, key: Key, kind: str, reference: str, accept: str = "*/*") -> Answer:
+        path = "/".join(("/v2", *key, kind, reference))
+        return self._registry.backend("GET", path, headers={"Accept": accept})

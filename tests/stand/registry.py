@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from tests.stand.aws import Aws, Token
+    from tests.stand.aws import Aws, Identity, Token
     from tests.stand.namespaces import Namespaces
 
 PUBLIC = "public"
@@ -46,6 +46,10 @@ LayerService = Literal["whole", "refused", "garbage", "reset"]
 PIECE = 32 * 1024
 """Bytes of a layer that S3 sends at a time where it has a pace."""
 EXPIRED = "Your authorization token has expired. Reauthenticate and try again."
+
+
+Key = tuple[str, str, str]
+"""Account, region and name of a repository."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +88,10 @@ class Registry:
         self.requests: list[Request] = []
         self.owners: dict[str, tuple[str, str]] = {}
         """Host, port included -> account and region; both are ``public`` for ECR Public."""
-        self.policies: dict[tuple[str, str, str], set[str]] = {}
-        """Account, region and repository -> accounts that its repository policy admits."""
+        self.policies: dict[Key, set[str]] = {}
+        """Repository -> accounts that its repository policy admits."""
+        self.not_allowed: set[str] = set()
+        """Actions that the policies of no identity allow."""
         self.layers: LayerService = "whole"
         """How S3 serves layers; "refused" is what an endpoint policy that forgets them does."""
         self.pace: Callable[[], object] | None = None
@@ -155,10 +161,26 @@ class Registry:
         assert answer.status == 201, answer
         self.policies.setdefault((account, region, repository), set())
 
+    def refusal(self, caller: Identity, key: Key, action: str) -> str | None:
+        """Return AWS's sentence if *caller* may not do *action* with a repository."""
+        account, region, repository = key
+        if caller.account not in {account, *self.policies[key]}:
+            kind = "resource"
+        elif action in self.not_allowed:
+            kind = "identity"
+        else:
+            return None
+        return (
+            f"User: {caller.arn} is not authorized to perform: {action} on resource: "
+            f"arn:aws:ecr:{region}:{account}:repository/{repository} "
+            f"because no {kind}-based policy allows the {action} action"
+        )
+
     def reset(self) -> None:
         """Forget requests and policies, and answer as at the start."""
         self.requests.clear()
         self.layers = "whole"
+        self.not_allowed.clear()
         self.round_trip = 0.0
         self.pace = None
         self.faults.clear()
@@ -318,14 +340,9 @@ class _Handler(BaseHTTPRequestHandler):
         if key not in self.registry.policies:
             what = f"The repository with name '{repository}' does not exist in the registry with id '{account}'"
             return error(404, "NAME_UNKNOWN", what)
-        if token and token.identity.account not in {account, *self.registry.policies[key]} and account != PUBLIC:
-            action = "ecr:BatchGetImage" if kind == "manifests" else "ecr:GetDownloadUrlForLayer"
-            what = (
-                f"User: {token.identity.arn} is not authorized to perform: {action} on resource: "
-                f"arn:aws:ecr:{region}:{account}:repository/{repository} "
-                f"because no resource-based policy allows the {action} action"
-            )
-            return error(403, "DENIED", what)
+        action = "ecr:BatchGetImage" if kind == "manifests" else "ecr:GetDownloadUrlForLayer"
+        if token and account != PUBLIC and (refusal := self.registry.refusal(token.identity, key, action)):
+            return error(403, "DENIED", refusal)
         path = f"/v2/{account}/{region}/{repository}/{kind}/{reference}"
         if kind == "blobs" and self.command == "GET":
             ticket = secrets.token_hex(16)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import socket
     import ssl
 
-SECONDS_TO_NOTICE_THE_END = 0.02
+SECONDS_TO_NOTICE_THE_END = 0.005
 
 
 class Server(ThreadingHTTPServer):

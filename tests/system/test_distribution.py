@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # A user's DAG file, and after "error" what mypy has to say of that line.
+
+pytestmark = pytest.mark.slow
+
 DAG = """\
 from airflow.sdk import DAG
 from ecr_docker_operator import EcrDockerHook, EcrDockerOperator, EcrDockerSwarmOperator, EcrError, ecr_docker_task

@@ -68,7 +68,7 @@ def test_failure(stand: Stand) -> None:
     image = stand.push("own").replace(":1", ":missing")
     done = quickstart({"ECR_IMAGE": image})
     assert done.returncode == 1
-    assert "manifest unknown: Requested image not found. Check the tag or digest." in done.stdout
+    assert "Requested image not found (ImageNotFound). Check the tag or digest; " in done.stdout
     assert done.stdout.splitlines()[-1] == "The DAG failed; its log is above."
 
 

@@ -89,6 +89,7 @@ def test_airflow_finds_the_commands() -> None:
     assert [argument.flags for argument in command.args] == [(flag,) for flag in ARGUMENTS]
 
 
+@pytest.mark.slow
 def test_one_document(engine: RecordingEngine, aws: Aws) -> None:
     """With ``--json``, all of standard output is one document, whatever this version of Airflow writes there."""
     prepare(engine)
@@ -106,6 +107,7 @@ def test_one_document(engine: RecordingEngine, aws: Aws) -> None:
     assert engine.pulls() == []
 
 
+@pytest.mark.slow
 def test_cross(engine: RecordingEngine, aws: Aws) -> None:
     """The first cross is the last line, and the exit status is 1; Airflow, of any version, writes nothing."""
     prepare(engine)
@@ -114,7 +116,8 @@ def test_cross(engine: RecordingEngine, aws: Aws) -> None:
     *_, line = done.stdout.splitlines()
     assert line.startswith(f"✗ digest        {IMAGE}: not pulled from Amazon ECR registry {ACCOUNT} in {REGION} for ")
     assert line.endswith(
-        f"). manifest for {IMAGE} not found: manifest unknown: Requested image not found. Check the tag or digest."
+        "). manifest unknown: Requested image not found. Check the "
+        "repository's name, the tag or digest, and that the identity may pull it."
     )
     assert [step.split()[1] for step in done.stdout.splitlines()] == [
         "image",

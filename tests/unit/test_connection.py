@@ -67,6 +67,7 @@ def test_no_such_host(api_version: str | None) -> None:
     assert re.fullmatch(expected, failure(url, api_version=api_version))
 
 
+@pytest.mark.slow
 @VERSIONS
 def test_no_answer(api_version: str | None) -> None:
     """An engine that takes connections, and says nothing, is waited for as long as ``timeout`` says."""

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.slow
+
 DAGS = sorted(path for path in (ROOT / "dags").rglob("*.py") if path.name != "before.py")
 
 

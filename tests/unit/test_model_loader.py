@@ -87,6 +87,7 @@ def test_data_is_botocores() -> None:
     assert installed().load_data("endpoints") == Loader().load_data("endpoints")  # type: ignore[no-untyped-call]
 
 
+@pytest.mark.slow
 def test_no_other_service_is_looked_at() -> None:
     """For a client of ECR's, no folder is listed but ECR's own."""
     script = LISTED.format(account=ACCOUNT, region=REGION)

@@ -41,30 +41,38 @@ def client(engine: RecordingEngine, aws: Aws) -> APIClient:  # noqa: ARG001 - to
     return EcrClient.from_api_client(plain(engine), identity=AwsIdentity(None))
 
 
-ALLOWED = "ecr:BatchGetImage and ecr:GetDownloadUrlForLayer are allowed on it."
 WAY = (
     "Check the way from the engine's host to the registry: without internet, the VPC endpoints "
     "com.amazonaws.eu-west-1.ecr.dkr, with a private DNS name, and com.amazonaws.eu-west-1.s3 are needed."
 )
-UNKNOWN = "The registry does not know the token: check that the host is the registry that you mean."
+UNEXPLAINED = "Check the repository's name, the tag or digest, and that the identity may pull it."
 
 
-# What the stand's own engine says is in tests/reliability/; here is what others say: containerd's image store, later
-# versions of the engine, and networks without a way.
+def refuse(engine: RecordingEngine, where: str, answer: str) -> None:
+    """Let *engine* answer a pull with an error, as its status or inside the stream."""
+    if where == "status":
+        engine.pull_status, engine.pull_answer = 404, answer
+    else:
+        engine.stream = [{"status": "Pulling"}, {"errorDetail": {"message": answer}, "error": answer}]
+
+
+# Where AWS does not say why (tests/unit/test_manifest.py), the engine's words stand. What the stand's engines say is in
+# tests/reliability/; this is what others say, and networks without a way.
 @pytest.mark.parametrize(
     ("answer", "step"),
     [
         (
             "error from registry: Your authorization token has expired. Reauthenticate and try again.",
-            "A new token did not help: check the worker's clock, and that the region is the registry's.",
+            "A new token did not help: check the worker's clock, the policy of the VPC endpoint "
+            "com.amazonaws.eu-west-1.ecr.dkr and, for an alias host, registry_id and region_name.",
         ),
         (
             "pull access denied for x, repository does not exist or may require 'docker login'.",
-            f"Check that the repository exists, and that {ALLOWED}",
+            UNEXPLAINED,
         ),
         (
             "unexpected status from HEAD request to https://x/v2/app/manifests/1: 403 Forbidden.",
-            f"Check that the repository exists, and that {ALLOWED}",
+            UNEXPLAINED,
         ),
         (
             'failed to resolve reference "x": pull access denied, repository does not exist or may require '
@@ -73,8 +81,7 @@ UNKNOWN = "The registry does not know the token: check that the host is the regi
         ),
         (
             "User: arn:x is not authorized to perform: ecr:BatchGetImage on resource: arn:y.",
-            "Allow ecr:BatchGetImage and ecr:GetDownloadUrlForLayer on the repository to that user or role, and in its "
-            "policy if it is another account's.",
+            UNEXPLAINED,
         ),
         (
             "unexpected status from GET request to https://x: 500 Internal Server Error.",
@@ -84,7 +91,7 @@ UNKNOWN = "The registry does not know the token: check that the host is the regi
             "no matching manifest for linux/arm64/v8 in the manifest list entries.",
             "Push an image for the platform of the engine, too.",
         ),
-        ("unauthorized: authentication required.", UNKNOWN),
+        ("unauthorized: authentication required.", UNEXPLAINED),
         ('Get "https://x/v2/": dial tcp: lookup x on 10.0.0.2:53: no such host.', WAY),
         ('Get "https://x/v2/": dial tcp 10.0.0.3:443: i/o timeout.', WAY),
         ('Get "https://x/v2/": dial tcp 10.0.0.3:443: connect: connection refused.', WAY),
@@ -124,10 +131,7 @@ UNKNOWN = "The registry does not know the token: check that the host is the regi
 @pytest.mark.parametrize("where", ["status", "stream"])
 def test_sentence(client: APIClient, engine: RecordingEngine, answer: str, step: str, where: str) -> None:
     """The error names image and registry, repeats the engine's words, and says what to do."""
-    if where == "status":
-        engine.pull_status, engine.pull_answer = 404, answer
-    else:
-        engine.stream = [{"status": "Pulling"}, {"errorDetail": {"message": answer}, "error": answer}]
+    refuse(engine, where, answer)
     sentence = f"{BEGINNING} {answer} {step}".rstrip()
     with pytest.raises(EcrPullError, match=f"^{re.escape(sentence)}$"):
         list(client.pull(IMAGE, stream=True, decode=True))
@@ -209,6 +213,57 @@ def test_one_new_token_only(client: APIClient, engine: RecordingEngine, aws: Aws
     with pytest.raises(EcrPullError, match="A new token did not help"):
         list(client.pull(IMAGE, stream=True, decode=True))
     assert len(aws.tokens) == 2
+
+
+REFUSED = "unexpected status from HEAD request to https://x/v2/app/manifests/1: 403 Forbidden"
+
+
+def give(aws: Aws) -> None:
+    """Let AWS give every image and its layers."""
+    manifest = json.dumps({"config": {"digest": "sha256:0"}})
+    aws.operations["BatchGetImage"] = lambda *_: {"images": [{"imageManifest": manifest}], "failures": []}
+    aws.operations["GetDownloadUrlForLayer"] = lambda *_: {"downloadUrl": "https://s3", "layerDigest": "sha256:0"}
+
+
+@pytest.mark.parametrize("where", ["status", "stream"])
+def test_new_token_where_aws_gives_the_image(client: APIClient, engine: RecordingEngine, aws: Aws, where: str) -> None:
+    """If AWS gives the image to the identity, one new token is tried, however the engine reports the refusal."""
+    give(aws)
+    engine.once = (404, REFUSED) if where == "status" else (200, json.dumps({"errorDetail": {"message": REFUSED}}))
+    assert "Done" in str(list(client.pull(IMAGE, stream=True, decode=True)))
+    assert engine.passwords() == [token.password for token in aws.tokens]
+    assert len(aws.tokens) == 2
+
+
+@pytest.mark.parametrize("where", ["status", "stream"])
+def test_two_tokens_are_refused(client: APIClient, engine: RecordingEngine, aws: Aws, where: str) -> None:
+    """If the registry refuses the second token as well, the error says that AWS gives the image."""
+    give(aws)
+    refuse(engine, where, REFUSED)
+    sentence = f"{BEGINNING} The registry refused the token, although AWS gives the image to this identity. A new token"
+    with pytest.raises(EcrPullError, match=re.escape(sentence)):
+        list(client.pull(IMAGE, stream=True, decode=True))
+    assert len(aws.tokens) == 2
+
+
+@pytest.mark.parametrize("where", ["status", "stream"])
+def test_aws_says_why(client: APIClient, engine: RecordingEngine, aws: Aws, where: str) -> None:
+    """A refusal is told in AWS's words, with the step that goes with them, and no second token is asked for."""
+    failure = {"failureCode": "KmsError", "failureReason": "The key is disabled."}
+    aws.operations["BatchGetImage"] = lambda *_: {"images": [], "failures": [failure]}
+    refuse(engine, where, REFUSED)
+    step = "Check that the KMS key of the repository is enabled, and that Amazon ECR may use it."
+    with pytest.raises(EcrPullError, match=f"^{re.escape(f'{BEGINNING} The key is disabled (KmsError). {step}')}$"):
+        list(client.pull(IMAGE, stream=True, decode=True))
+    assert len(aws.tokens) == 1
+
+
+def test_aws_is_not_asked_what_it_cannot_know(client: APIClient, engine: RecordingEngine, aws: Aws) -> None:
+    """Networks, disks and platforms are the engine's; AWS is asked for the token alone."""
+    engine.pull_status, engine.pull_answer = 500, "dial tcp: lookup x on 10.0.0.2:53: no such host"
+    with pytest.raises(EcrPullError, match="no such host"):
+        client.pull(IMAGE)
+    assert [call.operation for call in aws.calls] == ["GetAuthorizationToken"]
 
 
 def test_other_registries_are_left_alone(client: APIClient, engine: RecordingEngine) -> None:

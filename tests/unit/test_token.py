@@ -21,7 +21,7 @@ from botocore.stub import Stubber
 
 from ecr_docker_operator import EcrInputError, EcrTokenError
 from ecr_docker_operator.aws.identity import AwsIdentity
-from ecr_docker_operator.aws.token import EcrCredentials, _quiet_parser, collection_paused, fetch_credentials
+from ecr_docker_operator.aws.token import EcrCredentials, collection_paused, fetch_credentials, quiet_parser
 from ecr_docker_operator.ecr.registry import EcrRegistry, find_partition
 from tests.stand.aws import AwsError
 from tests.stand.hosts import ACCOUNT, OTHER_ACCOUNT
@@ -47,7 +47,7 @@ class Answering(AwsIdentity):
         stubber.activate()
         self.__dict__["stubbed"] = client
 
-    def client(self, registry: EcrRegistry) -> Any:  # noqa: ARG002
+    def client(self, registry: EcrRegistry, **options: Any) -> Any:  # noqa: ARG002
         """Return the one client."""
         return self.__dict__["stubbed"]
 
@@ -219,6 +219,7 @@ def test_public_refusal_names_both_actions(aws: Aws) -> None:
         fetch_credentials(PUBLIC, IDENTITY)
 
 
+@pytest.mark.slow
 def test_throttling_is_waited_out(aws: Aws) -> None:
     """botocore tries again when AWS throttles, without any configuration."""
     aws.faults = [AwsError(400, "ThrottlingException", "Rate exceeded")] * 2
@@ -338,6 +339,7 @@ for _ in range(12):
 """
 
 
+@pytest.mark.slow
 def test_secrets_are_masked(aws: Aws) -> None:
     """Password, token and header are masked in Airflow's logs, for the first ten tokens of a process."""
     script = "from base64 import b64encode" + _MASKED.format(host=HOST)
@@ -359,11 +361,11 @@ def test_debug_log_of_botocore_is_quiet(aws: Aws, caplog: pytest.LogCaptureFixtu
     parser = logging.getLogger("botocore.parsers")
 
     class Beside(AwsIdentity):
-        def client(self, registry: EcrRegistry) -> Any:
+        def client(self, registry: EcrRegistry, **options: Any) -> Any:
             thread = threading.Thread(target=parser.debug, args=("heard beside",))
             thread.start()
             thread.join()
-            return super().client(registry)
+            return super().client(registry, **options)
 
     caplog.set_level(logging.DEBUG)
     fetch_credentials(REGISTRY, Beside(None))
@@ -415,7 +417,7 @@ def test_parser_of_other_threads_is_not_quiet(caplog: pytest.LogCaptureFixture) 
     """While one thread asks for a token, what botocore's parser says in another is logged."""
     caplog.set_level("DEBUG", logger="botocore.parsers")
     log = logging.getLogger("botocore.parsers")
-    with _quiet_parser():
+    with quiet_parser():
         log.debug("ours")
         other = threading.Thread(target=log.debug, args=("another's",))
         other.start()

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from tests.upstream.suite import Record, Suite
 
 ARGUMENTS = ("tests/unit", f"--ignore={DECORATORS}", f"--deselect={SOCKET}")
+
+pytestmark = pytest.mark.slow
+
 # Provider 4.5.0 has 111 such tests, 4.6.1 has 120.
 AT_LEAST = 110
 

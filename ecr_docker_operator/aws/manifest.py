@@ -1,0 +1,144 @@
+"""Asks AWS for an image's manifest: whether this identity gets the image, and why not.
+
+An engine that was refused an image often cannot say why: with containerd's image store, it asks by HEAD requests, whose
+answers have no text. AWS says it in the same words whatever the engine.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from contextvars import copy_context
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ecr_docker_operator import hints
+from ecr_docker_operator.aws.token import quiet_parser
+from ecr_docker_operator.ecr.reference import repository_of, split_image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ecr_docker_operator.aws.identity import AwsIdentity
+    from ecr_docker_operator.ecr.registry import EcrRegistry
+
+MEDIA_TYPES = (
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.oci.image.index.v1+json",
+)
+"""All kinds of manifest; AWS answers that there is no such image if it is of a kind that is not accepted."""
+
+SECONDS = 4.0
+"""How long AWS is waited for, in all."""
+
+_CONFIG = {"connect_timeout": 2, "read_timeout": 3, "retries": {"mode": "standard", "total_max_attempts": 2}}
+_SERVER_ERROR = 500
+
+_NOT_ASKED = "%s: AWS could not be asked why it was refused: %s"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ImageAnswer:
+    """What AWS answered."""
+
+    manifest: dict[str, Any] | None = None
+    """The image's manifest, or index of manifests; ``None`` if AWS refused it."""
+    refusal: str = ""
+    """In AWS's words, why the identity does not get the image or its layers; empty if it does."""
+
+
+class _RefusedError(Exception):
+    """AWS refused; the message is AWS's, with the error code in brackets."""
+
+
+def ask_about_image(image: str, registry: EcrRegistry, identity: AwsIdentity) -> ImageAnswer | None:
+    """Return AWS's answer about *image*; ``None`` if AWS cannot be asked, or does not say.
+
+    BatchGetImage needs the permission of the same name, as a pull does (Amazon ECR User Guide, "Pulling an image").
+    Amazon ECR Public has no such call. This never raises, and returns within :data:`SECONDS`.
+    """
+    if registry.registry_id is None:
+        return None
+    try:
+        # Here and not in the thread: it may ask Airflow for the connection.
+        client = identity.client(registry, **_CONFIG)
+    except Exception as error:  # noqa: BLE001 - it is asked only after a failure, which must not be lost for this
+        log.warning(_NOT_ASKED, image, error)
+        return None
+    return _within(SECONDS, _Question(client, image, registry).ask)
+
+
+@dataclass(frozen=True)
+class _Question:
+    client: Any
+    image: str
+    registry: EcrRegistry
+
+    def ask(self) -> ImageAnswer | None:
+        manifest = None
+        try:
+            with quiet_parser():
+                manifest = self._manifest(_image_id(self.image))
+                self._ask_for_layer(manifest)
+        except _RefusedError as refused:
+            return ImageAnswer(manifest, str(refused))
+        except self.client.exceptions.ClientError as error:
+            if refusal := self._refusal(error.response):
+                return ImageAnswer(manifest, refusal)
+            log.warning(_NOT_ASKED, self.image, error)
+            return None
+        except Exception as error:  # noqa: BLE001 - as above
+            log.warning(_NOT_ASKED, self.image, error)
+            return None
+        return ImageAnswer(manifest)
+
+    @property
+    def _place(self) -> dict[str, str]:
+        _, rest = split_image(self.image)
+        return {"registryId": str(self.registry.registry_id), "repositoryName": repository_of(rest)}
+
+    def _manifest(self, image_id: dict[str, str]) -> dict[str, Any]:
+        answer = self.client.batch_get_image(**self._place, imageIds=[image_id], acceptedMediaTypes=list(MEDIA_TYPES))
+        for failure in answer.get("failures") or []:
+            raise _RefusedError(_words(failure["failureCode"], failure.get("failureReason")))
+        manifest: dict[str, Any] = json.loads(answer["images"][0]["imageManifest"])
+        return manifest
+
+    def _ask_for_layer(self, manifest: dict[str, Any]) -> None:
+        # Of an index, any image will do: permissions are those of the repository.
+        if manifests := manifest.get("manifests"):
+            manifest = self._manifest({"imageDigest": manifests[0]["digest"]})
+        self.client.get_download_url_for_layer(**self._place, layerDigest=manifest["config"]["digest"])
+
+    def _refusal(self, response: Any) -> str:
+        error, status = response["Error"], response["ResponseMetadata"]["HTTPStatusCode"]
+        words = _words(error["Code"], error.get("Message"))
+        # What no row knows, such as credentials that have expired since, says nothing about the image.
+        known = status < _SERVER_ERROR and hints.next_step(hints.IMAGE, words, **self.registry.hint_names)
+        return words if known else ""
+
+
+def _image_id(image: str) -> dict[str, str]:
+    name, _, digest = image.partition("@")
+    if digest:
+        return {"imageDigest": digest}
+    return {"imageTag": name[len(repository_of(name)) + 1 :] or "latest"}
+
+
+def _words(code: str, message: str | None) -> str:
+    return f"{(message or '').strip().removesuffix('.')} ({code})".strip()
+
+
+def _within(seconds: float, ask: Callable[[], ImageAnswer | None]) -> ImageAnswer | None:
+    # Time-outs of a connection do not bound a name server's answer, nor one that comes byte by byte.
+    answers: list[ImageAnswer | None] = []
+    context = copy_context()
+    thread = threading.Thread(target=lambda: answers.append(context.run(ask)), daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return answers[0] if answers else None
