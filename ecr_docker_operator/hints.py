@@ -33,6 +33,8 @@ TOKEN_REFUSED = "The registry refused the token, although AWS gives the image to
 """What we say where AWS does not confirm the refusal of an image."""
 NO_TOKEN = "AWS answered without a token of the form 'user:password' in base64"  # noqa: S105 - a sentence
 """What we say for an answer in which there is no token (Amazon ECR API Reference, "AuthorizationData")."""
+NO_PLATFORM = "There is no image for the platform that the engine runs"
+"""What we say for :data:`OTHER_PLATFORM`."""
 NO_CONFIGURATION = "the engine could not read the image's configuration, and does not say why"
 """What we say for an engine that names no platform of an image (Docker Engine API, "Get image information")."""
 
@@ -152,11 +154,13 @@ _NO_SPACE = Hint(
 _FAILED = f"The registry failed. {_RETRY}"
 _BROKEN = f"The transfer broke off. {_RETRY}"
 _DAMAGED = f"What arrived is not what was asked for. {_RETRY}"
-_PLATFORM = "Push an image for the platform of the engine, too."
+
+OTHER_PLATFORM = ("no matching manifest", "no match for platform", "cannot be used on this platform")
+"""Words of engines for an image that is not there for what they run."""
 
 # What AWS cannot know, in the engine's words, which differ with its version and image store.
 REGISTRY = (
-    Hint(("no matching manifest",), _PLATFORM),
+    Hint((NO_PLATFORM,), "Push an image for the platform of the engine, too."),
     Hint(("no basic auth credentials",), "The engine sent no login. Please report this with the versions you use."),
     Hint(("toomanyrequests",), f"The registry limits the rate of requests. {_RETRY}"),
     Hint(("429 Too Many Requests",), f"The registry limits the rate of requests. {_RETRY}"),

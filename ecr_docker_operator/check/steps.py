@@ -18,7 +18,7 @@ from ecr_docker_operator.ecr.reference import split_image
 from ecr_docker_operator.engine.container import ARCHITECTURES, COMPATIBLE
 from ecr_docker_operator.engine.pull import ImageRequest
 from ecr_docker_operator.errors import EcrPullError, EcrTokenError, other_platform
-from ecr_docker_operator.hints import NO_CONFIGURATION
+from ecr_docker_operator.hints import NO_CONFIGURATION, NO_PLATFORM
 from ecr_docker_operator.operator import EcrDockerOperator
 
 if TYPE_CHECKING:
@@ -159,19 +159,25 @@ class _Check:
         if any(map(self._fits, made_for)):
             return Step("architecture", ok=True, text=runs, facts=facts)
         if not made_for:
-            raise self._not_pulled(NO_CONFIGURATION)
+            return self._unknown_platform(facts)
         if self._found["Descriptor"]["mediaType"].endswith((".list.v2+json", ".index.v1+json")):
-            answer = f"no matching manifest for {runs} in the manifest list entries"
-            raise self._not_pulled(answer)
+            raise self._not_pulled(NO_PLATFORM)
         [(system, architecture)] = made_for
-        if system != self._runs[0]:
-            answer = f'image operating system "{system}" cannot be used on this platform'
-            raise self._not_pulled(answer)
+        if system != self._runs[0] and not self._client.uses_containerd_store:
+            raise self._not_pulled(NO_PLATFORM)
         if not ARCHITECTURES.issuperset((architecture, self._runs[1])):
             text = f"not known: the image is for {architecture or 'nothing that it names'}, and the engine runs {runs}"
             return Step("architecture", ok=None, text=text, facts=facts)
         text = other_platform(self._image, f"{system}/{architecture}", runs)
-        return Step("architecture", ok=False, text=text, facts=facts)
+        # With containerd's store, the engine pulls and starts whatever claims to be for another system.
+        return Step("architecture", ok=None if system != self._runs[0] else False, text=text, facts=facts)
+
+    def _unknown_platform(self, facts: Mapping[str, Any]) -> Step:
+        # An engine does not look into the configuration of an OCI manifest; of Docker's own kind, it does if it can.
+        if self._found["Descriptor"]["mediaType"] == "application/vnd.docker.distribution.manifest.v2+json":
+            raise self._not_pulled(NO_CONFIGURATION)
+        text = "not known: the engine does not say for which platform the image is"
+        return Step("architecture", ok=None, text=text, facts=facts)
 
     @property
     def _runs(self) -> tuple[str, str]:

@@ -92,6 +92,12 @@ class EcrClient(APIClient):
         """URL of the engine that this client is connected to."""
         return engine_url(self)
 
+    @property
+    def uses_containerd_store(self) -> bool:
+        """Whether the engine keeps images in containerd's store (Docker documentation, "containerd image store")."""
+        status = self.info().get("DriverStatus") or []  # type: ignore[no-untyped-call]
+        return ["driver-type", "io.containerd.snapshotter.v1"] in status
+
     def send(self, request: PreparedRequest, **kwargs: Any) -> Any:
         """Send a request.
 
@@ -123,7 +129,7 @@ class EcrClient(APIClient):
 
     def _pull(self, request: Callable[[], Any], image: ImageRequest, *, logs: bool) -> Any:
         pull = partial(image.send, partial(image.pull, request))
-        answer = log_progress(image.image, pull) if logs else pull()
+        answer = log_progress(pull) if logs else pull()
         if not self.records_pull_times:
             return answer
         if isinstance(answer, Iterator):
@@ -223,7 +229,7 @@ class EcrClient(APIClient):
             try:
                 return request()
             except APIError as error:
-                if not pulls_left or not isinstance(error, ImageNotFound):
+                if not pulls_left or not _image_is_gone(error):
                     raise EcrStartError.refused(image.image, error) from error
             log.warning("%s: the image was removed before its container was created; pulling it again.", image.image)
             self._pull_again(image.image)
@@ -282,6 +288,11 @@ class EcrClient(APIClient):
             log.debug("%s: its image is not known: %r", container, error)
             return None
         return image if self._auth_configs.find_registry_of(image) else None
+
+
+def _image_is_gone(error: APIError) -> bool:
+    # Of one that is just being removed, containerd's store says that a part of it is missing.
+    return isinstance(error, ImageNotFound) or "parent snapshot" in str(error.explanation)
 
 
 def _with_tag(repository: str, tag: str | None = None, *_: Any, **__: Any) -> str:

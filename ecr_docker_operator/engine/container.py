@@ -30,7 +30,8 @@ def exit_reason(client: APIClient, found: dict[str, Any], exit_code: int) -> str
         return container_killed(image, out_of_memory=_out_of_memory(client, found["Id"]), limit=limit)
     made_for, engine = client.inspect_image(found["Image"]), client.version()
     pair = (made_for["Architecture"], engine["Arch"])
-    if pair[0] != pair[1] and ARCHITECTURES.issuperset(pair) and pair not in COMPATIBLE:
+    other_architecture = pair[0] != pair[1] and ARCHITECTURES.issuperset(pair) and pair not in COMPATIBLE
+    if other_architecture or made_for["Os"] != engine["Os"]:
         platforms = f"{made_for['Os']}/{made_for['Architecture']}", f"{engine['Os']}/{engine['Arch']}"
         return other_platform(image, *platforms)
     return None

@@ -25,16 +25,15 @@ _THOUSAND = 1000
 _FEW_SECONDS = 10
 
 
-def log_progress(image: str, pull: Callable[[], Any]) -> Any:
+def log_progress(pull: Callable[[], Any]) -> Any:
     """Start a pull, and return an iterator of what DockerOperator is to log of it.
 
     DockerOperator ends its group of the log only after a pull that succeeded; this ends it after any other, too.
 
-    :param image: name of the image, for the lines.
     :param pull: starts the pull, and returns docker-py's items.
     """
     with _group_ended_on_error():
-        progress = Progress(image)
+        progress = Progress()
         items = pull()
     return _lines(progress, items) if isinstance(items, Iterator) else items
 
@@ -58,13 +57,12 @@ def _group_ended_on_error() -> Iterator[None]:
 class Progress:
     """The lines of one pull, which begins as this is made.
 
-    :param image: name of the image, for the lines.
     :param interval: seconds between two lines, at least.
     :param clock: tells the seconds; it may start anywhere, but must not be set.
     """
 
-    def __init__(self, image: str, *, interval: float = INTERVAL, clock: Callable[[], float] = time.monotonic) -> None:
-        self._image, self._interval, self._clock = image, interval, clock
+    def __init__(self, *, interval: float = INTERVAL, clock: Callable[[], float] = time.monotonic) -> None:
+        self._interval, self._clock = interval, clock
         self._start = clock()
         self._layers: dict[str, Layer] = {}
         self._first_line_by: float | None = None
@@ -138,7 +136,7 @@ class Progress:
         if fetching := self._fetching():
             size = sum(layer.size for layer in fetching)
             parts.append(f"{_at_least(fetching)}{in_bytes(size)} to fetch" if size else "their sizes not known yet")
-        return f"{self._image}: {', '.join(parts)}"
+        return ", ".join(parts)
 
     def _one_line(self, now: float) -> str:
         fetching = self._fetching()
@@ -168,10 +166,15 @@ class Progress:
 
     def _last_line(self, seconds: float) -> str:
         what = "up to date" if self._up_to_date and not self._fetching() else "pulled"
-        fetched = self._fetched()
-        bytes_ = f"{_at_least(self._fetching())}{in_bytes(fetched)} fetched" if fetched else "nothing fetched"
-        parts = [f"{what} in {in_seconds(seconds)}", bytes_, self._digest]
-        return f"{self._image}: {', '.join(filter(None, parts))}"
+        return ", ".join(filter(None, [f"{what} in {in_seconds(seconds)}", self._what_was_fetched(), self._digest]))
+
+    def _what_was_fetched(self) -> str:
+        fetching, fetched = self._fetching(), self._fetched()
+        if fetched:
+            return f"{_at_least(fetching)}{in_bytes(fetched)} fetched"
+        if fetching:  # an engine may be too quick to say how large they were
+            return f"{_count(len(fetching), 'layer')} fetched"
+        return "nothing fetched" if self._up_to_date or self._layers else ""
 
     def _fetching(self) -> list[Layer]:
         return [layer for layer in self._layers.values() if not layer.here]

@@ -84,6 +84,8 @@ class ImageRequest:
     def refused(self, answer: str) -> EcrPullError:
         """Return the error for what the engine answered; if the registry refused the image, AWS is asked why."""
         names = self.registry.hint_names
+        if any(words in answer for words in hints.OTHER_PLATFORM):
+            answer = hints.NO_PLATFORM
         step = hints.next_step(hints.REGISTRY, answer, **names)
         token_refused = False
         if not step and any(word in answer.lower() for word in hints.REFUSALS):

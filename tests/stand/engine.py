@@ -146,8 +146,9 @@ class Engine:
         return bool(self.client.images(name=image))
 
     def images(self) -> list[str]:
-        """Return the names of the images on the engine."""
-        return [name for image in self.client.images() for name in image["RepoTags"] or []]
+        """Return the names of the images on the engine, those by tags."""
+        # containerd's store has digests among them.
+        return [name for image in self.client.images() for name in image["RepoTags"] or [] if "@" not in name]
 
     def forget(self, image: str) -> None:
         """Remove *image* and its containers from the engine, if it is there."""

@@ -255,7 +255,7 @@ def test_list_without_the_engines_architecture(stand: Stand) -> None:
     with pytest.raises(EcrError) as caught:
         EcrDockerOperator(task_id="task", image=image).execute({})
     assert (step.name, step.ok, step.text) == ("architecture", False, str(caught.value))
-    assert "no matching manifest" in step.text
+    assert "There is no image for the platform that the engine runs" in step.text
 
 
 def test_list_with_the_engines_architecture(stand: Stand) -> None:
@@ -267,9 +267,13 @@ def test_list_with_the_engines_architecture(stand: Stand) -> None:
 
 
 def test_image_of_another_system(stand: Stand) -> None:
-    """An image for Windows gets the task's sentence."""
+    """An image for Windows gets the task's sentence; containerd's store pulls and starts it."""
     image = stand.push("windows", image=architecture("amd64", "windows"))
     step = last(image)
+    if stand.kind.containerd_store:
+        EcrDockerOperator(task_id="task", image=image).execute({})
+        assert (step.name, step.ok) == ("architecture", None)
+        return
     with pytest.raises(EcrError) as caught:
         EcrDockerOperator(task_id="task", image=image).execute({})
     assert (step.name, step.ok, step.text) == ("architecture", False, str(caught.value))

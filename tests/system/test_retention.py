@@ -75,15 +75,19 @@ def upon(base: Image, text: str) -> Image:
 
 
 def test_old_images(stand: Stand) -> None:
-    """Gone are an old tag, an image that lost its tag, and one that was pulled by its digest; the task's own stays."""
+    """Gone are an old tag, an image that lost its tag, and one that was pulled by its digest; the task's own stays.
+
+    With containerd's store, an image that lost its tag stays: the engine does not know any more whose it was.
+    """
     digested, other_tag = build(), stand.push("old", "other-tag")
     for image in (stand.push("old", "moving"), other_tag, by_digest(stand.push("old", "x", image=digested), digested)):
         run(image)
     moving = stand.push("old", "moving")
+    lost = {id_of(stand, moving)} if stand.kind.containerd_store else set()
     assert run(moving, force_pull=True)
     assert len(ids(stand)) == 4
     run(moving, SHORTEST)
-    assert ids(stand) == {id_of(stand, moving)}
+    assert ids(stand) == {id_of(stand, moving)} | lost
 
 
 def test_two_tags_of_an_image(stand: Stand) -> None:
@@ -117,10 +121,10 @@ def test_young_images(retention: timedelta | None, stand: Stand) -> None:
 
 
 def test_nothing_more_is_asked_without_retention(stand: Stand) -> None:
-    """Without the parameter, the engine notes nothing: it is asked for what DockerOperator asks."""
+    """Without the parameter, the engine is asked for what DockerOperator asks, and notes nothing by itself."""
     image = stand.push("unnoted")
     run(image, None)
-    assert noted(stand, image).year == 1
+    assert (noted(stand, image).year > 1) is stand.kind.containerd_store
 
 
 def test_images_of_containers(stand: Stand) -> None:
@@ -193,13 +197,17 @@ def test_images_that_are_not_on_ecr(stand: Stand) -> None:
 
 
 def test_images_that_others_pulled(stand: Stand) -> None:
-    """An image of which the engine does not know when it was pulled counts from when it is first seen."""
+    """An image of which the engine does not know when it was pulled counts from when it is first seen.
+
+    With containerd's store, the engine knows.
+    """
     old, own = stand.push("unknown", "1"), stand.push("unknown", "2")
     EcrDockerHook(base_url=stand.engine.url).get_conn().pull(old)
-    assert noted(stand, old).year == 1
-    run(own, SHORTEST)
-    assert sorted(stand.engine.images()) == [old, own]
-    assert abs(noted(stand, old) - noted(stand, own)) < DAY
+    if not stand.kind.containerd_store:
+        assert noted(stand, old).year == 1
+        run(own, SHORTEST)
+        assert sorted(stand.engine.images()) == [old, own]
+        assert abs(noted(stand, old) - noted(stand, own)) < DAY
     run(own, SHORTEST)
     assert stand.engine.images() == [own]
 
@@ -226,7 +234,10 @@ def test_images_that_share_layers(stand: Stand, logged: Callable[[str], int]) ->
 
 
 def test_engine_that_cannot_remove(stand: Stand, logged: Callable[[str], int]) -> None:
-    """An image that cannot be removed fails no task; the log says which, and why."""
+    """An image that cannot be removed fails no task; the log says which, and why.
+
+    containerd's store takes the name away at once and the files later, so nothing fails then.
+    """
     images = [stand.push("stuck", tag) for tag in ("1", "2")]
     run(images[0])
     run(images[1])
@@ -234,7 +245,7 @@ def test_engine_that_cannot_remove(stand: Stand, logged: Callable[[str], int]) -
     task.execute({})
     with stand.engine.read_only_disk():
         task.post_execute({})
-    assert logged("read-only file system") == 1
+    assert logged("read-only file system") == (0 if stand.kind.containerd_store else 1)
 
 
 def test_engine_that_is_gone(stand: Stand, logged: Callable[[str], int]) -> None:

@@ -54,7 +54,8 @@ def test_the_node_pulls_with_the_managers_token(stand: Stand, worker: Engine) ->
     assert (call.operation, call.region, call.arn) == ("GetAuthorizationToken", REGION, stand.worker.arn)
     [token] = stand.aws.tokens
     asked = [request for request in stand.registry.requests if "/manifests/" in request.path]
-    assert {(request.client, request.login) for request in asked} == {
+    # containerd's store sends its login once it is asked for one.
+    assert {(request.client, request.login) for request in asked if request.status != 401} == {
         (ADDRESS, f"AWS:{token.password}"),
         (SECOND_NODE, f"AWS:{token.password}"),
     }
@@ -62,7 +63,7 @@ def test_the_node_pulls_with_the_managers_token(stand: Stand, worker: Engine) ->
 
 def test_swarm_itself_hides_why(stand: Stand) -> None:
     """DockerSwarmOperator has no login, and says nothing of it."""
-    with pytest.raises(AirflowException, match=r"^Service did not complete: {'ID': '\w+'}$"):
+    with pytest.raises(AirflowException, match=r"^Service did not complete: {'ID': '\w+'.*}$"):
         run(stand.push("without-login"), DockerSwarmOperator)
     [task] = stand.engine.client.tasks()
     assert task["Status"]["Err"].startswith("No such image: ")
@@ -170,4 +171,4 @@ def test_service_in_ones_own_code(stand: Stand) -> None:
     with pytest.raises(EcrPullError, match="ImageNotFound"):
         client.create_service(TaskTemplate(ContainerSpec(f"{stand.push('own')}-not")))
     assert client.services() == []
-    assert len(stand.aws.calls) == 1
+    assert len(stand.aws.token_calls()) == 1

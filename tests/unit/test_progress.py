@@ -39,7 +39,7 @@ def lines(pull: list[Timed], interval: float = 5.0) -> list[tuple[float, Any]]:
         for now, item in pull:  # noqa: B007 - the clock
             yield item
 
-    progress = Progress("app:1", interval=interval, clock=lambda: now)
+    progress = Progress(interval=interval, clock=lambda: now)
     return [(now, item["status"]) for item in progress.lines(stream())]
 
 
@@ -57,11 +57,10 @@ def layer(name: str, status: str, current: int = 0, total: int = 0, **detail: An
 def test_cold_pull() -> None:
     """A pull of new layers: their number and sizes, how far it is, and its end."""
     assert texts(items(COLD), interval=0.2) == [
-        "app:1: 6 layers, 3.03 MB to fetch",
+        "6 layers, 3.03 MB to fetch",
         "100 %: 3.03 MB, 63 % extracted, 2 of 6 layers done",
         "100 %: 3.03 MB, 98 % extracted, 5 of 6 layers done",
-        "app:1: pulled in 1.2 s, 3.03 MB fetched, "
-        "sha256:896d863611f5595e613a57bb23908d0c4087cb7989a3634f040e07d49c4751de",
+        "pulled in 1.2 s, 3.03 MB fetched, sha256:896d863611f5595e613a57bb23908d0c4087cb7989a3634f040e07d49c4751de",
     ]
 
 
@@ -79,23 +78,23 @@ def test_first_line_waits_for_a_second_only() -> None:
         (16.2, layer("d", "Downloading", 70_000_000, 300_000_000)),
     ]
     assert texts(pull) == [
-        "app:1: 4 layers, at least 300 MB to fetch",
+        "4 layers, at least 300 MB to fetch",
         "62 MB of at least 300 MB, 8 MB/s, 0 of 4 layers done",
         "102 MB of at least 300 MB, 8 MB/s, 0 of 4 layers done",
         "28 %: 172 MB of 600 MB, 10 MB/s, 0 of 4 layers done, about 43 s left",
-        "app:1: pulled in 16 s, 172 MB fetched",
+        "pulled in 16 s, 172 MB fetched",
     ]
 
 
 def test_layers_that_are_there() -> None:
     """What the engine has is counted, and not fetched."""
     pull = [(0.1, layer(name, "Already exists")) for name in "ab"]
-    assert texts(pull) == ["app:1: 2 layers, all of them already here", "app:1: pulled in 0.1 s, nothing fetched"]
+    assert texts(pull) == ["2 layers, all of them already here", "pulled in 0.1 s, nothing fetched"]
     pull += [(0.2, layer("c", "Pulling fs layer")), (0.3, layer("c", "Downloading", 1000, 4000))]
     assert texts([*pull, (5.3, layer("c", "Downloading", 2000, 4000))]) == [
-        "app:1: 3 layers, 2 of them already here, 4 kB to fetch",
+        "3 layers, 2 of them already here, 4 kB to fetch",
         "50 %: 2 kB of 4 kB, 200 B/s, 2 of 3 layers done, about 10 s left",
-        "app:1: pulled in 5.3 s, 2 kB fetched",
+        "pulled in 5.3 s, 2 kB fetched",
     ]
 
 
@@ -103,17 +102,16 @@ def test_waiting_beside_layers_that_are_there() -> None:
     """A layer of which nothing is known yet is waited for, and so is one that may follow."""
     there = [(0.0, layer("a", "Already exists")), (2.0, layer("a", "Already exists"))]
     assert texts([*there, (8.0, layer("a", "Already exists"))]) == [
-        "app:1: 1 layer, all of them already here",
+        "1 layer, all of them already here",
         "1 of 1 layer done",
-        "app:1: pulled in 8.0 s, nothing fetched",
+        "pulled in 8.0 s, nothing fetched",
     ]
 
 
 def test_nothing_new() -> None:
     """An image that has not changed is one line."""
     assert texts(items(AGAIN)) == [
-        "app:1: up to date in 0.0 s, nothing fetched, "
-        "sha256:526a5980cf0488256b288e7303826ddbac42d10fc3a8e3a2129468b373425376"
+        "up to date in 0.0 s, nothing fetched, sha256:526a5980cf0488256b288e7303826ddbac42d10fc3a8e3a2129468b373425376"
     ]
 
 
@@ -121,31 +119,29 @@ def test_unknown_size() -> None:
     """A server that does not say how long a layer is leaves that open, until it has been unpacked."""
     slow = [(20 * seconds, item) for seconds, item in items(UNKNOWN)]
     assert texts(slow, interval=2) == [
-        "app:1: 7 layers, 6 of them already here, their sizes not known yet",
+        "7 layers, 6 of them already here, their sizes not known yet",
         "100 %: at least 541 kB, extracting, 6 of 7 layers done",
         "100 %: 700 kB, 100 % extracted, 7 of 7 layers done",
-        "app:1: pulled in 13 s, 700 kB fetched, "
-        "sha256:4e552301a91759fee60a1dca250f7cc922c66c992cf857169969fb146c088c46",
+        "pulled in 13 s, 700 kB fetched, sha256:4e552301a91759fee60a1dca250f7cc922c66c992cf857169969fb146c088c46",
     ]
 
 
 def test_unknown_size_to_the_end() -> None:
     """What nobody has counted is not made up."""
     pull = [(0.0, layer("a", "Downloading", 1000)), (0.5, layer("a", "Download complete"))]
-    assert texts(pull)[-1] == "app:1: pulled in 0.5 s, at least 1 kB fetched"
+    assert texts(pull)[-1] == "pulled in 0.5 s, at least 1 kB fetched"
 
 
 def test_layer_that_breaks_off() -> None:
     """What had arrived of it stays counted, though the engine says at that moment that all of it has."""
     assert texts(items(RESUMED), interval=1.0) == [
-        "app:1: 8 layers, 7 of them already here, 800 kB to fetch",
+        "8 layers, 7 of them already here, 800 kB to fetch",
         "59 %: 475 kB of 800 kB, 253 kB/s, 7 of 8 layers done, 1 being tried again",
         "59 %: 475 kB of 800 kB, 163 kB/s, 7 of 8 layers done, 1 being tried again",
         "59 %: 475 kB of 800 kB, 120 kB/s, 7 of 8 layers done, 1 being tried again",
         "59 %: 475 kB of 800 kB, 95.4 kB/s, 7 of 8 layers done, 1 being tried again",
         "67 %: 541 kB of 800 kB, 89.3 kB/s, 7 of 8 layers done, about 2.9 s left",
-        "app:1: pulled in 6.6 s, 800 kB fetched, "
-        "sha256:4253d063cf725adc457e65e736e4bfc0cbf34189b99057d79fe75cf2e00b1f71",
+        "pulled in 6.6 s, 800 kB fetched, sha256:4253d063cf725adc457e65e736e4bfc0cbf34189b99057d79fe75cf2e00b1f71",
     ]
 
 
@@ -161,9 +157,9 @@ def test_second_try_with_another_token() -> None:
         (5.2, layer("b", "Downloading", 20_000, 100_000)),
     ]
     assert texts(pull) == [
-        "app:1: 2 layers, 200 kB to fetch",
+        "2 layers, 200 kB to fetch",
         "60 %: 120 kB of 200 kB, 23.1 kB/s, 1 of 2 layers done, about 3.5 s left",
-        "app:1: pulled in 5.2 s, 120 kB fetched",
+        "pulled in 5.2 s, 120 kB fetched",
     ]
 
 
@@ -181,25 +177,25 @@ def test_containerds_image_store() -> None:
         (11.1, layer("a", "Pull complete", hidecounts=True)),
     ]
     assert texts(pull) == [
-        "app:1: 1 layer, 4 kB to fetch",
+        "1 layer, 4 kB to fetch",
         "100 %: 4 kB, 0 % extracted, 1 of 2 layers done",
         "100 %: 4 kB, extracting, 1 of 2 layers done",
-        "app:1: pulled in 11 s, 4 kB fetched",
+        "pulled in 11 s, 4 kB fetched",
     ]
 
 
 def test_what_is_said_of_the_image_is_passed_on() -> None:
     """What the engine says of the image as a whole is not lost, and neither is what is no item at all."""
     odd: list[Any] = ["text", {"status": "a warning"}, {"status": 1}, {"stream": "more"}, {"id": "a"}]
-    progress = Progress("app:1", clock=lambda: 0.0)
-    assert list(progress.lines(odd)) == [*odd, {"status": "app:1: pulled in 0.0 s, nothing fetched"}]
+    progress = Progress(clock=lambda: 0.0)
+    assert list(progress.lines(odd)) == [*odd, {"status": "pulled in 0.0 s"}]
 
 
 @pytest.mark.parametrize("detail", [None, "text", [], {"current": "much", "total": -1}, {"current": None}])
 def test_odd_details(detail: Any) -> None:
     """A detail that is none is no reason to fail a pull."""
     item = {"id": "a", "status": "Downloading", "progressDetail": detail}
-    assert texts([(0.0, item)])[0] == "app:1: 1 layer, their sizes not known yet"
+    assert texts([(0.0, item)])[0] == "1 layer, their sizes not known yet"
 
 
 def test_layers_are_a_line_at_debug(caplog: pytest.LogCaptureFixture) -> None:
@@ -231,9 +227,9 @@ def test_layer_that_is_here_is_not_fetched() -> None:
         (6.0, layer("a", "Downloading", 1000, 2000)),
     ]
     assert texts(pull) == [
-        "app:1: 2 layers, 1 of them already here, 2 kB to fetch",
+        "2 layers, 1 of them already here, 2 kB to fetch",
         "50 %: 1 kB of 2 kB, 0 B/s, 1 of 2 layers done",
-        "app:1: pulled in 6.0 s, 1 kB fetched",
+        "pulled in 6.0 s, 1 kB fetched",
     ]
 
 
@@ -251,7 +247,7 @@ def test_any_stream(steps: list[tuple[float, str, str, dict[str, Any]]]) -> None
     *during, (_, last) = lines(pull)
     # What was never said before the end is said there.
     assert all(later - earlier >= 5 for (earlier, _), (later, _) in pairwise(during))
-    assert last.startswith("app:1: pulled in ")
+    assert last.startswith("pulled in ")
     percents = [int(percent) for _, text in during for percent in re.findall(r"(\d+) %", text)]
     assert all(percent <= 100 for percent in percents)
 

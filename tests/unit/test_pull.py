@@ -16,6 +16,7 @@ from docker.errors import APIError, NotFound
 from ecr_docker_operator import EcrPullError
 from ecr_docker_operator.aws.identity import AwsIdentity
 from ecr_docker_operator.engine.client import EcrClient
+from ecr_docker_operator.hints import NO_PLATFORM
 from tests.stand.hosts import ACCOUNT
 
 if TYPE_CHECKING:
@@ -87,10 +88,6 @@ def refuse(engine: RecordingEngine, where: str, answer: str) -> None:
             "unexpected status from GET request to https://x: 500 Internal Server Error.",
             "The registry failed. The task can be tried again.",
         ),
-        (
-            "no matching manifest for linux/arm64/v8 in the manifest list entries.",
-            "Push an image for the platform of the engine, too.",
-        ),
         ("unauthorized: authentication required.", UNEXPLAINED),
         ('Get "https://x/v2/": dial tcp: lookup x on 10.0.0.2:53: no such host.', WAY),
         ('Get "https://x/v2/": dial tcp 10.0.0.3:443: i/o timeout.', WAY),
@@ -117,7 +114,6 @@ def refuse(engine: RecordingEngine, where: str, answer: str) -> None:
         "anonymous",
         "not-authorized",
         "failed",
-        "platform",
         "unauthorized",
         "no-name",
         "no-answer",
@@ -135,6 +131,23 @@ def test_sentence(client: APIClient, engine: RecordingEngine, answer: str, step:
     sentence = f"{BEGINNING} {answer} {step}".rstrip()
     with pytest.raises(EcrPullError, match=f"^{re.escape(sentence)}$"):
         list(client.pull(IMAGE, stream=True, decode=True))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "no matching manifest for linux/arm64/v8 in the manifest list entries",
+        "no match for platform in manifest sha256:0: not found",
+        'image operating system "windows" cannot be used on this platform',
+    ],
+)
+def test_other_platform(answer: str, client: APIClient, engine: RecordingEngine, aws: Aws) -> None:
+    """An image that is not there for the engine's platform has one sentence, however the engine says it."""
+    refuse(engine, "stream", answer)
+    sentence = f"{BEGINNING} {NO_PLATFORM}. Push an image for the platform of the engine, too."
+    with pytest.raises(EcrPullError, match=f"^{re.escape(sentence)}$"):
+        list(client.pull(IMAGE, stream=True, decode=True))
+    assert len(aws.calls) == 1
 
 
 def test_vpc_endpoints_in_china(client: APIClient, engine: RecordingEngine) -> None:

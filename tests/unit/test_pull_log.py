@@ -47,8 +47,8 @@ def test_pull_from_ecr(engine: RecordingEngine, aws: Aws, told: Callable[[], str
     engine.stream = STREAM
     run(engine)
     log = told()
-    assert f"{IMAGE}: 6 layers, " in log
-    assert f"{IMAGE}: pulled in " in log
+    assert "6 layers, " in log
+    assert "pulled in " in log
     assert "Pull complete" not in log
     assert len(aws.tokens) == 1
 
@@ -153,7 +153,7 @@ def test_group_of_a_task_whose_time_is_over(logged: Callable[[str], int], caplog
         yield from STREAM[:9]
         raise KeyboardInterrupt
 
-    pull = log_progress(IMAGE, interrupted)
+    pull = log_progress(interrupted)
     with pytest.raises(KeyboardInterrupt):
         list(pull)
     assert logged("::endgroup::") == 1
@@ -161,7 +161,7 @@ def test_group_of_a_task_whose_time_is_over(logged: Callable[[str], int], caplog
 
 def test_pull_that_nobody_reads_on(told: Callable[[], str]) -> None:
     """Whoever stops reading has ended nothing."""
-    pull = log_progress(IMAGE, lambda: iter([*STREAM, {"status": "a warning"}]))
+    pull = log_progress(lambda: iter([*STREAM, {"status": "a warning"}]))
     next(pull)
     pull.close()
     assert "::endgroup::" not in told()
