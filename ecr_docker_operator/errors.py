@@ -100,7 +100,7 @@ class EcrInputError(EcrError):
 
     @classmethod
     def incomplete_alias(cls, registry_host: str) -> EcrInputError:
-        """Return the error for an alias of which a part is missing."""
+        """Return the error for an incomplete alias."""
         if not registry_host:
             return cls(
                 "registry_host: registry_id and region_name say which registry that host stands for; set it, or "

@@ -58,7 +58,7 @@ class AwsIdentity:
             if self.aws_conn_id:
                 AwsBaseHook.get_connection(self.aws_conn_id)
         except AirflowNotFoundException:
-            return f"{self} (there is none, so the worker's own AWS credentials)"
+            return f"{self} (not found, so the worker's own AWS credentials)"
         except Exception as error:  # noqa: BLE001 - the error to be reported must not be lost for this
             log.debug("%s: not looked up: %r", self, error)
         return str(self)

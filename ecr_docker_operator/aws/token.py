@@ -178,7 +178,7 @@ class _CollectionPause:
             self._restore()
 
     def restore_in_child(self) -> None:
-        """Forget the threads of the parent process, of which a fork has none but its own."""
+        """Forget the threads of the parent process: a fork has only its own."""
         self._lock = threading.Lock()
         self._inside = 0
         self._restore()

@@ -68,7 +68,7 @@ def get_commands() -> list[Any]:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command that *arguments* name; default: those of this process.
 
-    :raises SystemExit: always, with 0 if all is well, 1 if a step failed, 2 for arguments that cannot be right.
+    :raises SystemExit: always, with 0 if all is well, 1 if a step failed, 2 for invalid arguments.
     """
     parser = argparse.ArgumentParser(prog="python -m ecr_docker_operator", description=HELP)
     command = parser.add_subparsers(required=True, metavar="COMMAND").add_parser(

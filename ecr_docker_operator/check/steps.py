@@ -79,7 +79,7 @@ class _Check:
         self._missing: Exception | None = None
 
     def image(self) -> Step:
-        """Understand which image is meant, and where it is."""
+        """Find the image's full name and registry."""
         task = EcrDockerOperator(
             task_id="check", image=self._image, dag=DAG("check", schedule=None), **self._parameters
         )

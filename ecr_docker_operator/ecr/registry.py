@@ -148,7 +148,7 @@ class EcrRegistry:
 
 
 def find_partition(region_name: str) -> Partition | None:
-    """Return the partition whose regions are named like *region_name*; ``None`` if there is none."""
+    """Return the partition whose regions are named like *region_name*; ``None`` if no partition's are."""
     return next((p for p in PARTITIONS if p.has(region_name)), None)
 
 

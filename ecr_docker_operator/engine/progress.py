@@ -19,7 +19,7 @@ INTERVAL = 5.0
 """Seconds between two lines, at least."""
 
 PATIENCE = 1.0
-"""Seconds that the first line waits for the sizes of the layers, of which the engine first fetches three."""
+"""Seconds that the first line waits for the sizes of layers; the engine fetches three at a time."""
 
 _THOUSAND = 1000
 _FEW_SECONDS = 10
@@ -75,7 +75,7 @@ class Progress:
     def lines(self, items: Iterable[Any]) -> Iterator[Any]:
         """Yield items without an ``id``, which DockerOperator logs as they are, in place of the engine's.
 
-        What the engine says of a layer is a line at DEBUG only, once for each change. What is said of the image as a
+        The status of a layer is a line at DEBUG only, once for each change. A status of the image as a
         whole (Docker Engine API, "Create an image") is passed on, but for its end, which is the last line.
         """
         for item in items:
@@ -259,7 +259,7 @@ class Layer:
 
     def _fetch(self, current: int, total: int) -> None:
         self._know(total)
-        # That all is fetched is said of what breaks off, too: only the next status tells.
+        # A transfer that breaks off also reports all bytes: only the next status shows which it was.
         if total and current < total:
             # What broke off is gone on with, and then only what was left is counted.
             self.fetched = max(self.fetched, self.size - total + current)

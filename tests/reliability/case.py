@@ -117,7 +117,7 @@ class Case:
             "aws": scene.stand.aws.url,
             "engine": scene.stand.engine.url,
             "user": scene.stand.worker.arn,
-            "worker": "AWS connection 'aws_default' (there is none, so the worker's own AWS credentials)",
+            "worker": "AWS connection 'aws_default' (not found, so the worker's own AWS credentials)",
             **scene.words,
         }
         return re.escape(self.says.format(**words)).replace(r"\*", ".+")

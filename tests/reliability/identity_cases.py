@@ -162,7 +162,7 @@ CASES = [
     ),
     Case(
         "connection missing",
-        "{image}: not pulled. {registry}: no authorization token for AWS connection 'mine' (there is none, so the "
+        "{image}: not pulled. {registry}: no authorization token for AWS connection 'mine' (not found, so the "
         f"worker's own AWS credentials). Unable to locate credentials. {ROLE}",
         no_connection,
         EcrTokenError,

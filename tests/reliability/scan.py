@@ -63,7 +63,7 @@ class Scanner:
         }
 
     def scan(self, pieces: Iterable[Piece]) -> Findings:
-        """Look through *pieces*; of each, one hit at most is told."""
+        """Look through *pieces*; report one hit of each at most."""
         findings = Findings()
         for place, name, content in pieces:
             findings.pieces[place] += 1

@@ -41,7 +41,7 @@ WARNINGS = re.findall(r"^- \*\"([^\"]+)\"\*", TEXT, re.MULTILINE)
 REGISTRY = EcrRegistry.private(ACCOUNT, REGION)
 IMAGE = f"{REGISTRY.host}/app:1"
 
-# What a task is given that cannot be right.
+# Invalid parameters of a task.
 WRONG: list[dict[str, Any]] = [
     {"image": " "},
     {"image": f"https://{IMAGE}"},

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-# Two attempts instead of eight, and half seconds: what is said does not depend on them.
+# Two attempts instead of eight, and half seconds: the sentences do not depend on them.
 IMPATIENT = {
     "connect_timeout": 0.5,
     "read_timeout": 0.5,

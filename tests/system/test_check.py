@@ -35,7 +35,7 @@ pytestmark = pytest.mark.stand
 BY_PYTHON = (sys.executable, "-m", "ecr_docker_operator")
 BY_AIRFLOW = (sys.executable, "-m", "airflow", "ecr-docker")
 STEPS = ["image", "engine", "identity", "token", "registry", "digest", "architecture"]
-NOBODY = "AWS connection 'aws_default' (there is none, so the worker's own AWS credentials)"
+NOBODY = "AWS connection 'aws_default' (not found, so the worker's own AWS credentials)"
 LIST_TYPE = "application/vnd.docker.distribution.manifest.list.v2+json"
 # What befalls layers, a check does not see. But the engine reads the image's configuration in the same way.
 OF_LAYERS = {
@@ -249,7 +249,7 @@ def test_image_of_another_architecture(stand: Stand) -> None:
 
 
 def test_list_without_the_engines_architecture(stand: Stand) -> None:
-    """A list of images none of which the engine runs gets the task's sentence."""
+    """A list without an image for the engine's platform fails with the task's error."""
     image = push_list(stand, "none-fits", {"riscv64": architecture("riscv64"), "s390x": architecture("s390x")})
     step = last(image)
     with pytest.raises(EcrError) as caught:

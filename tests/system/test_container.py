@@ -23,7 +23,7 @@ def run(image: str, **parameters: Any) -> Any:
 
 
 def test_image_that_is_not_on_ecr(stand: Stand) -> None:
-    """Of a container from elsewhere, nothing more is said than DockerOperator says."""
+    """For an image that is not on Amazon ECR, the error is DockerOperator's."""
     image = stand.push("hog")
     run(image)
     stand.engine.client.tag(image, "hog", "local")

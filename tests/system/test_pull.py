@@ -114,7 +114,7 @@ def test_digest(stand: Stand) -> None:
 
 @pytest.mark.parametrize("host", ["registry.example.com", "localhost:5000"])
 def test_alias(host: str, stand: Stand) -> None:
-    """A host that is not Amazon ECR's gets the token of the registry that it is said to be."""
+    """A host that is not Amazon ECR's gets the token of the registry that the parameters name."""
     image = stand.push("aliased", account=OTHER_ACCOUNT, region=OTHER_REGION, host=host)
     stand.registry.policies[OTHER_ACCOUNT, OTHER_REGION, "aliased"].add(ACCOUNT)
     run(image, registry_id=OTHER_ACCOUNT, region_name=OTHER_REGION)

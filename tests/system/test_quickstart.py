@@ -73,7 +73,7 @@ def test_failure(stand: Stand) -> None:
 
 
 def test_bad_image() -> None:
-    """An image that cannot be right gets its sentence."""
+    """An invalid image fails with its error."""
     done = quickstart({"ECR_IMAGE": "https://example.com/app"})
     assert done.returncode == 1
     assert done.stdout.splitlines()[-1].startswith("image: 'https://example.com/app' starts with a scheme;")

@@ -114,7 +114,7 @@ def test_example_without_aws(
     environment = {"ENGINES": stand.engine.remote_url, "DOCKER_CERT_PATH": str(worker.directory)}
     run = example_dags.run("remote_engine", environment)
     assert not run.succeeded
-    assert "no authorization token for AWS connection 'aws_default' (there is none" in run.log
+    assert "no authorization token for AWS connection 'aws_default' (not found" in run.log
     assert "Unable to locate credentials." in run.log
     assert stand.registry.requests == []
 
@@ -128,7 +128,7 @@ def test_result_from_a_file(stand: Stand, worker: Worker) -> None:
 
 
 def test_without_tls(stand: Stand, worker: Worker) -> None:
-    """A worker whose client certificate is not named uses no TLS at all, and is told so."""
+    """A worker whose client certificate is not named uses no TLS at all, and the error says so."""
     image = stand.push()
     expected = (
         f"{stand.engine.remote_url}: not connected to the Docker engine. Client sent an HTTP request to an HTTPS "
@@ -219,7 +219,7 @@ def test_no_such_file(name: str, answer: str, stand: Stand, worker: Worker) -> N
 
 
 def test_every_engine_down(stand: Stand, worker: Worker, strangers: Authority) -> None:
-    """With several engines, each one's reason is told."""
+    """With several engines, the error has the reason of each."""
     worker.enrol(strangers, stand.engine.authority.issue_file("worker"))
     url = stand.engine.remote_url
     assert failure(stand.push(), [DOWN, url], worker.tls) == (
@@ -238,7 +238,7 @@ except EcrEngineError as error:
 
 
 def test_no_permission_on_the_socket(stand: Stand) -> None:
-    """A worker that may not use the engine's socket is told which group it lacks."""
+    """If the worker may not use the engine's socket, the error names the group that it needs."""
     # Root may do so in any case, unless it gives up that capability.
     command = ["setpriv", "--bounding-set=-dac_override", sys.executable, "-c", _EXECUTE, stand.push()]
     socket = Path(stand.engine.url.removeprefix("unix://"))

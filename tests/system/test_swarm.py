@@ -88,7 +88,7 @@ def test_no_token(stand: Stand) -> None:
     ids=["tag", "repository"],
 )
 def test_no_such_image(repository: str, reason: str, stand: Stand) -> None:
-    """What is not in the registry is said to be missing there, before there is a service."""
+    """An image that the registry does not have fails before a service exists."""
     host, _, _ = stand.push().partition("/")
     sentence = rf"^{host}/{repository}: not pulled from Amazon ECR registry {ACCOUNT} in {REGION} for .+\. {reason}"
     with pytest.raises(EcrPullError, match=sentence):

@@ -44,7 +44,7 @@ def steps(engine: RecordingEngine, answer: tuple[int, Any], image: str = f"{HOST
 def test_whatever_goes_wrong_is_a_step(
     parameters: dict[str, str], name: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What nobody has foreseen is told as a step, too, so that there is always an answer for machines."""
+    """An unexpected error is a step too, so that machines always get an answer."""
     monkeypatch.setenv("AWS_PROFILE", "gone")
     *_, last = run(**parameters)
     assert (last.name, last.ok) == (name, False)
@@ -136,14 +136,14 @@ def test_list_of_one(kind: str, engine: RecordingEngine, aws: Aws) -> None:
 
 
 def test_answer_without_expiry(engine: RecordingEngine, aws: Aws) -> None:
-    """A token of which it is not said how long it lives is a token."""
+    """A token without an expiry is a token."""
     aws.authorization_data = [{"authorizationToken": "QVdTOnNlY3JldA=="}]
     step = steps(engine, found(("linux", "arm64")))["token"]
     assert step == Step("token", ok=True, text=f"for Amazon ECR registry {ACCOUNT} in eu-west-1")
 
 
 def test_engine_that_goes_away(engine: RecordingEngine, aws: Aws) -> None:
-    """What is wrong with the engine itself is told in docker-py's words, as by a task."""
+    """An error of the engine itself is in docker-py's words, as in a task."""
     engine.answers["/version"] = (500, {"message": "out of order"})
     *_, last = run(f"{HOST}/app:1", docker_url=engine.url)
     assert (last.name, last.ok) == ("engine", False)

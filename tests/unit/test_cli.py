@@ -58,7 +58,7 @@ def check(*arguments: str) -> subprocess.CompletedProcess[str]:
     ],
 )
 def test_arguments_that_cannot_be_right(arguments: list[str], capfd: pytest.CaptureFixture[str]) -> None:
-    """Arguments that cannot be right end with status 2 and the usage, on standard error."""
+    """Invalid arguments end with status 2 and the usage, on standard error."""
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     out, errors = capfd.readouterr()

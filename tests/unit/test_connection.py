@@ -126,7 +126,7 @@ def test_second_engine(engine: RecordingEngine, logged: Callable[[str], int]) ->
 
 
 def test_every_engine_down() -> None:
-    """If all are down, each one's reason is told, and docker-py's last error is the cause."""
+    """If all are down, the error has the reason of each, and docker-py's last error is the cause."""
     with pytest.raises(EcrEngineError) as caught:
         EcrDockerHook(base_url=[DOWN, "tcp://127.0.0.1:2"]).get_conn()
     assert str(caught.value) == f"{REFUSED} {REFUSED.replace(DOWN, 'tcp://127.0.0.1:2')}"

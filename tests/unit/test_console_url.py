@@ -83,7 +83,7 @@ def test_repository(name: str, repository: str) -> None:
     ],
 )
 def test_parameters(image: str, registry_id: str, region_name: str, page: str) -> None:
-    """What the host leaves open is said by registry_id and region_name."""
+    """If the host does not name the registry, registry_id and region_name do."""
     assert page_of(image, registry_id, region_name) == f"{page}/ecr/repositories/private/{OTHER_ACCOUNT}/report"
 
 

@@ -72,7 +72,7 @@ def test_expand() -> None:
 
 
 def test_bad_input_at_parse() -> None:
-    """What cannot be right is said when the DAG is parsed."""
+    """Invalid parameters fail when the DAG is parsed."""
 
     @ecr_docker_task(image=IMAGE, region_name="us-west-2")
     def function() -> None: ...
@@ -121,7 +121,7 @@ def test_other_decorators_are_kept() -> None:
 
 
 def test_provider_info_names_it() -> None:
-    """Airflow is told where to find it under ``@task``."""
+    """The provider info tells Airflow where to find it under ``@task``."""
     assert get_provider_info()["task-decorators"] == [
         {"name": "ecr_docker", "class-name": f"{ecr_docker_task.__module__}.{ecr_docker_task.__name__}"}
     ]

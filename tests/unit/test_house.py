@@ -92,7 +92,7 @@ def test_no_circles() -> None:
 
 
 def test_it_is_typed() -> None:
-    """Type checkers are told to look inside."""
+    """The package has the marker that lets type checkers look inside."""
     assert (Path(ecr_docker_operator.__file__).parent / "py.typed").exists()
 
 

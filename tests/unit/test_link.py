@@ -52,7 +52,7 @@ def stored(task: Any) -> dict[str, Any]:
 
 
 def link(task: Any) -> str:
-    """Return what Airflow 3 is told when a task has ended."""
+    """Return what Airflow 3 learns when a task has ended."""
     [only] = task.operator_extra_links
     return str(only.get_link(task, ti_key=TaskInstance()))
 
@@ -83,7 +83,7 @@ def mapped() -> Any:
 
 @pytest.mark.parametrize("make", [operator, service, function, mapped])
 def test_link(make: Callable[[], Any]) -> None:
-    """The link is stored before the task runs, and Airflow 3 is told the same when it has ended."""
+    """The link is stored before the task runs, and Airflow 3 gets the same link when it has ended."""
     assert stored(make()) == {KEY: PAGE}
     assert link(make()) == PAGE
 

@@ -134,7 +134,7 @@ def test_port_is_kept(engine: RecordingEngine, aws: Aws) -> None:
 
 
 def test_alias(engine: RecordingEngine, aws: Aws) -> None:
-    """A host that is said to be a registry gets that registry's token; no other host does."""
+    """An alias host gets that registry's token; no other host does."""
     alias = EcrRegistry.private(ACCOUNT, "us-west-2", host="localhost:5000")
     client = connect(engine, alias=alias)
     client.pull("localhost:5000/app:1")

@@ -122,7 +122,7 @@ print(sorted({{name.partition(".")[0] for name in sys.modules}} & {{"boto3", "bo
 def test_other_images_are_dockeroperators(
     image: str, force_pull: bool, present: bool, engine: RecordingEngine, aws: Aws
 ) -> None:
-    """An image that is not on Amazon ECR: to the letter the engine requests of DockerOperator, and none to AWS."""
+    """An image that is not on Amazon ECR causes exactly DockerOperator's engine requests, and no call to AWS."""
     if present:
         engine.present.add(image)
     run(engine, DockerOperator, image=image, force_pull=force_pull)
@@ -174,7 +174,7 @@ BAD = [
 
 @pytest.mark.parametrize("value", [timedelta(0), timedelta(days=-1), 7, "7 days", "{{ params.days }}", False])
 def test_bad_retention(value: Any) -> None:
-    """A retention that is no positive length of time is said when the DAG is parsed; there are no templates for it."""
+    """A retention that is not positive fails when the DAG is parsed; it cannot be a template."""
     with pytest.raises(EcrInputError, match=r"^image_retention: expected a positive timedelta, such as .*, got "):
         EcrDockerOperator(task_id="task", image=IMAGE, image_retention=value)
 
@@ -192,7 +192,7 @@ def test_nothing_is_noted_without_retention(engine: RecordingEngine, aws: Aws) -
 
 @pytest.mark.parametrize(("parameters", "sentence"), BAD)
 def test_bad_input_at_parse(parameters: dict[str, Any], sentence: str) -> None:
-    """What is known to be wrong without rendering is said when the DAG is parsed."""
+    """Parameters that are invalid before rendering fail when the DAG is parsed."""
     with DAG("dag", schedule=None), pytest.raises(EcrInputError, match="^" + sentence):
         EcrDockerOperator(**{"task_id": "task", "image": IMAGE, **parameters})
 
@@ -202,7 +202,7 @@ def test_bad_input_at_parse(parameters: dict[str, Any], sentence: str) -> None:
 def test_bad_input_after_rendering(
     parameters: dict[str, Any], sentence: str, force_pull: bool, engine: RecordingEngine, aws: Aws
 ) -> None:
-    """What rendering brings to light is said before the engine or AWS is contacted."""
+    """Parameters that are invalid after rendering fail before the engine or AWS is contacted."""
     given: dict[str, Any] = {"image": IMAGE, **{name: f"{{{{ params.{name} }}}}" for name in parameters}}
     with DAG("dag", schedule=None):
         task = EcrDockerOperator(task_id="task", docker_url=engine.url, force_pull=force_pull, **given)
@@ -214,7 +214,7 @@ def test_bad_input_after_rendering(
 
 
 def test_no_region_after_rendering(engine: RecordingEngine) -> None:
-    """A registry id without any region is said before the engine is contacted."""
+    """A registry id without any region fails before the engine is contacted."""
     task = EcrDockerOperator(task_id="task", image="app:1", registry_id=ACCOUNT, docker_url=engine.url)
     with pytest.raises(EcrInputError, match=r"^region_name: the region of the image"):
         task.execute({})

@@ -99,7 +99,7 @@ def test_layers_that_are_there() -> None:
 
 
 def test_waiting_beside_layers_that_are_there() -> None:
-    """A layer of which nothing is known yet is waited for, and so is one that may follow."""
+    """The first line waits for the sizes of layers, and for layers that may follow."""
     there = [(0.0, layer("a", "Already exists")), (2.0, layer("a", "Already exists"))]
     assert texts([*there, (8.0, layer("a", "Already exists"))]) == [
         "1 layer, all of them already here",
@@ -245,7 +245,7 @@ def test_any_stream(steps: list[tuple[float, str, str, dict[str, Any]]]) -> None
         now += seconds
         pull.append((now, {"id": name, "status": status, "progressDetail": detail}))
     *during, (_, last) = lines(pull)
-    # What was never said before the end is said there.
+    # What no line has shown before, the last one shows.
     assert all(later - earlier >= 5 for (earlier, _), (later, _) in pairwise(during))
     assert last.startswith("pulled in ")
     percents = [int(percent) for _, text in during for percent in re.findall(r"(\d+) %", text)]

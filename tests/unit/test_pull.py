@@ -261,7 +261,7 @@ def test_two_tokens_are_refused(client: APIClient, engine: RecordingEngine, aws:
 
 @pytest.mark.parametrize("where", ["status", "stream"])
 def test_aws_says_why(client: APIClient, engine: RecordingEngine, aws: Aws, where: str) -> None:
-    """A refusal is told in AWS's words, with the step that goes with them, and no second token is asked for."""
+    """The error has AWS's words and their next step, and no second token is fetched."""
     failure = {"failureCode": "KmsError", "failureReason": "The key is disabled."}
     aws.operations["BatchGetImage"] = lambda *_: {"images": [], "failures": [failure]}
     refuse(engine, where, REFUSED)

@@ -187,7 +187,7 @@ def test_full_name(engine: RecordingEngine, aws: Aws, told: Callable[[], str]) -
 
 
 def test_what_is_wrong_is_said_by_execute() -> None:
-    """Before a task executes, Airflow 3 folds its log up: what is wrong with the parameters is said after that."""
+    """Airflow 3 folds up the log before execute, so errors in parameters are raised after that."""
     with DAG("dag", schedule=None):
         task = EcrDockerOperator(task_id="task", image="{{ '' }}", registry_id=ACCOUNT, region_name="eu-west-1")
     task.image = ""

@@ -75,7 +75,7 @@ def test_what_comes_after(recipe: Recipe) -> None:
 
 
 def test_every_folder_is_a_recipe() -> None:
-    """No file of the folder is left out of the text."""
+    """The text names every file of the folder."""
     named = {path for recipe in RECIPES for path in (recipe.before, recipe.after) if FOLDER in path.parents}
     assert sorted(named) == sorted(FOLDER.rglob("*.py"))
     assert len(RECIPES) == 5

@@ -1,4 +1,4 @@
-"""Which image is meant, from its name and the operator's parameters; and which values cannot be right."""
+"""An image's full name and registry, from its name and the operator's parameters; and invalid values."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ def test_region_beside_public_image() -> None:
     ],
 )
 def test_bad_input(image: str | None, registry_id: str | None, region: str | None, sentence: str) -> None:
-    """What cannot be right gets one sentence, which starts with the parameter and ends with what to do."""
+    """The error for an invalid value starts with the parameter and ends with what to do."""
     with pytest.raises(EcrInputError, match=f"^{re.escape(sentence)}$"):
         validate(image, registry_id, region)
 

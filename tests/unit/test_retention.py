@@ -128,7 +128,7 @@ def test_young_image(moment: str, holder: Engine) -> None:
     ],
 )
 def test_unknown_time(metadata: Any, holder: Engine) -> None:
-    """An image of which the engine does not know when it was pulled stays, and gets a time by a passing tag."""
+    """If the engine does not know when an image was pulled, it stays, and a short-lived tag records the time."""
     holder.describe(Metadata=metadata)
     tag, untag = holder.clean()
     assert tag == f"POST /images/{REPOSITORY}/tag"
@@ -143,7 +143,7 @@ def test_engine_without_a_clock(answer: dict[str, str], holder: Engine) -> None:
 
 
 def test_image_of_a_container(holder: Engine) -> None:
-    """An image of which there is a container stays."""
+    """An image that has a container stays."""
     holder.answers["/containers/json"] = (200, [{"ImageID": REPOSITORY}])
     assert holder.clean() == []
     assert [asked.query["all"] for asked in holder.asked if asked.path == "/containers/json"] == [["1"]]

@@ -142,7 +142,7 @@ def test_expand() -> None:
 
 
 def test_bad_input_at_parse() -> None:
-    """What cannot be right is said when the DAG is parsed."""
+    """Invalid parameters fail when the DAG is parsed."""
     with pytest.raises(EcrInputError, match="registry_id"):
         EcrDockerSwarmOperator(task_id="task", image=IMAGE, registry_id="1")
 

@@ -133,7 +133,7 @@ def test_url_of_the_call(host: str, region: str, fips: bool, monkeypatch: pytest
 
 
 def test_registry_ids_are_not_sent_and_proxy_endpoint_is_not_used() -> None:
-    """The deprecated parameter is left away, and the login is for the host that is pulled from."""
+    """The deprecated parameter is not sent, and the login is for the host that is pulled from."""
     credentials = fetch_credentials(REGISTRY, Answering(answer_of(encoded("AWS:secret"))))
     assert credentials.auth_config == {"username": "AWS", "password": "secret", "serveraddress": HOST}
 
@@ -196,7 +196,7 @@ def test_refusal(aws: Aws, error: AwsError, said: str) -> None:
     """A refusal names the registry and the identity, repeats AWS's words, and says what to do."""
     aws.fault = error
     sentence = (
-        f"Amazon ECR registry {ACCOUNT} in eu-west-1: no authorization token for AWS connection 'mine' (there is none, "
+        f"Amazon ECR registry {ACCOUNT} in eu-west-1: no authorization token for AWS connection 'mine' (not found, "
         f"so the worker's own AWS credentials). An error occurred ({error.code}) when calling the "
         f"GetAuthorizationToken operation: {said}"
     )
@@ -205,7 +205,7 @@ def test_refusal(aws: Aws, error: AwsError, said: str) -> None:
 
 
 def test_no_credentials(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker without any AWS credentials is told to get some."""
+    """The error of a worker without AWS credentials says how to get some."""
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     with pytest.raises(EcrTokenError, match=r"Unable to locate credentials\. Give the worker a role, or name"):
         fetch_credentials(REGISTRY, IDENTITY)
@@ -315,7 +315,7 @@ def test_default_region_that_cannot_be_looked_up(monkeypatch: pytest.MonkeyPatch
 
 
 def test_default_region(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The connection's region comes before boto3's; without either there is none."""
+    """The connection's region comes before boto3's; without either, there is no default."""
     assert IDENTITY.default_region() is None
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-west-2")
     assert IDENTITY.default_region() == "us-west-2"
