@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import gc
 import logging
 import os
@@ -88,9 +87,12 @@ def _get_authorization_token(registry: EcrRegistry, identity: AwsIdentity) -> di
         answer = _words(error)
         step = hints.next_step(hints.AWS, f"{answer} HTTP status {_status(error)}", **_hint_names(registry))
         raise EcrTokenError.refused(str(registry), identity.describe(), answer, step) from error
-    data: Any = answer.get("authorizationData") or {}
+    data = answer.get("authorizationData")
     # A list from ECR, a single object from ECR Public.
-    return dict(data[0] if isinstance(data, list) else data)
+    if isinstance(data, list) and data:
+        data = data[0]
+    # Something else than AWS may answer anything.
+    return data if isinstance(data, dict) else {}
 
 
 def _words(error: Exception) -> str:
@@ -113,12 +115,13 @@ def _hint_names(registry: EcrRegistry) -> dict[str, str]:
 
 
 def _decode(data: dict[str, Any]) -> tuple[str, str, datetime | None] | None:
-    token = data.get("authorizationToken") or ""
-    if token:
-        _mask(token)
+    token = data.get("authorizationToken")
+    if not token or not isinstance(token, str):
+        return None
+    _mask(token)
     try:
         login = base64.b64decode(token, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # not base64, not ASCII, or not UTF-8 inside
         return None
     username, _, password = login.partition(":")
     return (username, password, data.get("expiresAt")) if username and password else None

@@ -171,6 +171,23 @@ def test_answer_without_token(answer: dict[str, Any]) -> None:
     assert caught.value.__context__ is None
 
 
+@pytest.mark.parametrize("token", ["QVdTOnNlY3JldA\u00e9", "\ud800", 17, True, ["QVdTOng="], {"a": "b"}, None, ""])
+@pytest.mark.parametrize("wrapped", [lambda data: [data], lambda data: data], ids=["list", "object"])
+def test_odd_token(token: Any, wrapped: Any, aws: Aws) -> None:
+    """Whatever stands where the token should be is an EcrTokenError."""
+    aws.authorization_data = wrapped({"authorizationToken": token})
+    with pytest.raises(EcrTokenError, match="no authorization token for"):
+        fetch_credentials(REGISTRY, AwsIdentity(None))
+
+
+@pytest.mark.parametrize("data", [[None], ["text"], [[]], [], {}, "text", 1, True])
+def test_odd_answer(data: Any, aws: Aws) -> None:
+    """Whatever stands where the authorization data should be is an EcrTokenError."""
+    aws.authorization_data = data
+    with pytest.raises(EcrTokenError, match="no authorization token for"):
+        fetch_credentials(REGISTRY, AwsIdentity(None))
+
+
 @pytest.mark.parametrize(
     ("error", "said"),
     [
