@@ -195,6 +195,14 @@ class EcrEngineError(EcrError):
         step = hints.next_step(hints.LOST, answer)
         return cls(f"{url}: the connection to the Docker engine was lost. {_sentence(answer)} {step}")
 
+    @classmethod
+    def not_docker(cls, url: str, answer: str) -> EcrEngineError:
+        """Return the error for an answer that is not a Docker engine's."""
+        return cls(
+            f"{url}: something else than a Docker engine answered. {_sentence(answer)} "
+            "Check what is between the worker and the engine, such as a proxy, and whether it allows the request."
+        )
+
     def for_image(self, image: str) -> EcrEngineError:
         """Return the same error with the name of the image that was to be pulled."""
         return type(self)(f"{image}: not pulled. {self}")
@@ -256,6 +264,11 @@ def other_platform(image: str, image_platform: str, engine_platform: str) -> str
     )
 
 
+def printable(text: str) -> str:
+    """Return *text* with escapes in place of what could forge a line of a log, or steer a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii") for c in text)
+
+
 def _sentence(text: str) -> str:
-    text = text.strip()
+    text = printable(text.strip())
     return text if text.endswith((".", "!", "?")) else f"{text}."

@@ -17,7 +17,7 @@ from ecr_docker_operator.aws.token import EcrCredentials, fetch_credentials
 from ecr_docker_operator.ecr.reference import split_image
 from ecr_docker_operator.engine.container import ARCHITECTURES, COMPATIBLE
 from ecr_docker_operator.engine.pull import ImageRequest
-from ecr_docker_operator.errors import EcrPullError, EcrTokenError, other_platform
+from ecr_docker_operator.errors import EcrEngineError, EcrPullError, EcrTokenError, other_platform
 from ecr_docker_operator.hints import NO_CONFIGURATION, NO_PLATFORM
 from ecr_docker_operator.operator import EcrDockerOperator
 
@@ -77,6 +77,7 @@ class _Check:
         self._image = image
         self._parameters = parameters
         self._missing: Exception | None = None
+        self._found: dict[str, Any] | None = None
 
     def image(self) -> Step:
         """Find the image's full name and registry."""
@@ -135,7 +136,12 @@ class _Check:
         """Let the engine, from where the image has to be reached, ask the registry for it."""
         has_token = self._credentials is not None
         try:
-            self._found: dict[str, Any] = self._ask()
+            self._found = self._ask()
+        except EcrEngineError as error:
+            if not isinstance(error.__cause__, APIError):
+                raise
+            # Podman does not ask registries, and a proxy may forbid it.
+            return Step("registry", ok=None, text=f"not known: {error}")
         except (EcrPullError, APIError) as error:
             if _status(error) != NOT_FOUND:
                 raise
@@ -148,18 +154,22 @@ class _Check:
         """Find the image in its repository."""
         if self._missing:
             raise self._missing
+        if self._found is None:
+            return Step("digest", ok=None, text="not known: the registry was not asked")
         digest = self._found["Descriptor"]["digest"]
         return Step("digest", ok=True, text=digest, facts={"digest": digest})
 
     def architecture(self) -> Step:
         """Compare for what the image is made with what the engine runs."""
+        if self._found is None:
+            return Step("architecture", ok=None, text="not known: the registry was not asked")
         made_for = [(platform["os"], platform["architecture"]) for platform in self._found.get("Platforms") or []]
         runs = "/".join(self._runs)
         facts = {"platforms": ["/".join(platform) for platform in made_for]}
         if any(map(self._fits, made_for)):
             return Step("architecture", ok=True, text=runs, facts=facts)
         if not made_for:
-            return self._unknown_platform(facts)
+            return self._unknown_platform(self._found["Descriptor"]["mediaType"], facts)
         if self._found["Descriptor"]["mediaType"].endswith((".list.v2+json", ".index.v1+json")):
             raise self._not_pulled(NO_PLATFORM)
         [(system, architecture)] = made_for
@@ -172,9 +182,9 @@ class _Check:
         # With containerd's store, the engine pulls and starts whatever claims to be for another system.
         return Step("architecture", ok=None if system != self._runs[0] else False, text=text, facts=facts)
 
-    def _unknown_platform(self, facts: Mapping[str, Any]) -> Step:
+    def _unknown_platform(self, kind: str, facts: Mapping[str, Any]) -> Step:
         # An engine does not look into the configuration of an OCI manifest; of Docker's own kind, it does if it can.
-        if self._found["Descriptor"]["mediaType"] == "application/vnd.docker.distribution.manifest.v2+json":
+        if kind == "application/vnd.docker.distribution.manifest.v2+json":
             raise self._not_pulled(NO_CONFIGURATION)
         text = "not known: the engine does not say for which platform the image is"
         return Step("architecture", ok=None, text=text, facts=facts)

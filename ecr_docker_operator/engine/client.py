@@ -18,7 +18,7 @@ from ecr_docker_operator.engine.connection import engine_url, lost_connection_ex
 from ecr_docker_operator.engine.container import exit_reason
 from ecr_docker_operator.engine.logins import EcrAuthConfig, check_upstream, logins_removed_from_errors
 from ecr_docker_operator.engine.progress import log_progress
-from ecr_docker_operator.engine.pull import ImageRequest
+from ecr_docker_operator.engine.pull import ImageRequest, is_from_docker
 from ecr_docker_operator.engine.retention import record_pull_time
 from ecr_docker_operator.errors import EcrKilledError, EcrStartError
 
@@ -199,7 +199,7 @@ class EcrClient(APIClient):
         try:
             inspect(image)
         except (APIError, InvalidVersion) as error:
-            if isinstance(error, APIError) and error.is_client_error():
+            if isinstance(error, APIError) and error.is_client_error() and is_from_docker(error):
                 raise
             # Nodes may reach what their manager does not.
             log.warning("%s: its registry could not be asked before the service is created: %s", image, error)

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ecr_docker_operator.errors import printable
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
@@ -22,6 +24,7 @@ PATIENCE = 1.0
 """Seconds that the first line waits for the sizes of layers; the engine fetches three at a time."""
 
 _THOUSAND = 1000
+_TOO_MANY = 2**63
 _FEW_SECONDS = 10
 
 
@@ -80,7 +83,7 @@ class Progress:
         """
         for item in items:
             if not self._take(item):
-                yield item
+                yield _printable(item)
             if line := self._line(self._clock()):
                 yield {"status": line}
         if self._layers and self._next_line is None:
@@ -95,7 +98,7 @@ class Progress:
         if "id" in item:
             self._take_layer(str(item["id"]), status, item.get("progressDetail"))
         elif status.startswith("Digest: "):
-            self._digest = status.removeprefix("Digest: ")
+            self._digest = printable(status.removeprefix("Digest: "))
         elif status.startswith("Status: "):
             self._up_to_date = status.startswith("Status: Image is up to date")
         else:
@@ -104,11 +107,11 @@ class Progress:
 
     def _take_layer(self, layer_id: str, status: str, detail: Any) -> None:
         if status.startswith("Pulling from "):  # there, "id" is the tag
-            log.debug("%s: %s", layer_id, status)
+            log.debug("%s: %s", printable(layer_id), printable(status))
             return
         layer = self._layers.setdefault(layer_id, Layer())
         if layer.status != status:
-            log.debug("%s: %s", layer_id, status)
+            log.debug("%s: %s", printable(layer_id), printable(status))
         layer.update(status, detail if isinstance(detail, dict) else {})
 
     def _line(self, now: float) -> str | None:
@@ -276,7 +279,15 @@ class Layer:
 
 
 def _number(value: Any) -> int:
-    return value if isinstance(value, int) and value > 0 else 0
+    return value if isinstance(value, int) and 0 < value < _TOO_MANY else 0
+
+
+def _printable(item: Any) -> Any:
+    if isinstance(item, str):
+        return printable(item)
+    if isinstance(item, dict) and isinstance(item.get("status"), str):
+        return {**item, "status": printable(item["status"])}
+    return item
 
 
 def in_bytes(count: float) -> str:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from docker.errors import APIError
+from docker.errors import APIError, StreamParseError
 
 from ecr_docker_operator import hints
 from ecr_docker_operator.aws.manifest import ask_about_image
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from ecr_docker_operator.ecr.registry import EcrRegistry
 
 log = logging.getLogger(__name__)
+
+
+def is_from_docker(error: APIError) -> bool:
+    """Return whether a Docker engine gave this answer: its errors are JSON (Docker Engine API, "Errors")."""
+    return error.response is None or "json" in error.response.headers.get("Content-Type", "")
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,13 @@ class ImageRequest:
             except (EcrTokenError, EcrEngineError) as error:
                 raise error.for_image(self.image) from error.__cause__
             except APIError as error:
+                if not is_from_docker(error):
+                    raise EcrEngineError.not_docker(self.engine_url, str(error.args[0])).for_image(
+                        self.image
+                    ) from error
                 raise self.refused(str(error.explanation or error)) from error
+            except (StreamParseError, ValueError, KeyError) as error:  # docker-py's, of what is not JSON
+                raise EcrEngineError.not_docker(self.engine_url, repr(error)).for_image(self.image) from error
 
     def refused(self, answer: str) -> EcrPullError:
         """Return the error for what the engine answered; if the registry refused the image, AWS is asked why."""
@@ -125,14 +136,12 @@ class ImageRequest:
             self._check(rest)
 
     def _check(self, item: Any) -> None:
-        if isinstance(item, str | bytes):
-            try:
-                item = json.loads(item)
-            except ValueError:
-                return
+        if isinstance(item, str | bytes) and item.strip():
+            item = json.loads(item)
         if not isinstance(item, dict):
             return
         # "error" is deprecated in favour of "errorDetail" (Docker Engine API, "Create an image").
-        answer = (item.get("errorDetail") or {}).get("message") or item.get("error")
+        detail = item.get("errorDetail")
+        answer = (detail.get("message") if isinstance(detail, dict) else detail) or item.get("error")
         if answer:
             raise self.refused(str(answer))

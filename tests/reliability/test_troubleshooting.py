@@ -85,6 +85,7 @@ def told() -> Iterator[tuple[type[Exception], str]]:
         assert not str(error).endswith(f"{answer}."), "there is no next step"
         yield EcrPullError, str(error)
     yield EcrEngineError, str(EcrEngineError.not_connected({"unix:///run/docker.sock": "Permission denied"}))
+    yield EcrEngineError, str(EcrEngineError.not_docker("unix:///run/docker.sock", "403 Forbidden"))
     yield EcrKilledError, str(EcrKilledError())
     yield EcrUpstreamError, str(EcrUpstreamError.moved("APIClient._auth_configs", "8.0.0"))
 

@@ -67,6 +67,15 @@ def test_refusal_is_in_the_words_of_aws(
     assert len(aws.tokens) == 1
 
 
+@pytest.mark.parametrize("answer", [(403, b"forbidden by the proxy"), (404, b"Not Found")], ids=["proxy", "podman"])
+def test_engine_that_does_not_ask_registries(answer: tuple[int, bytes], engine: RecordingEngine, aws: Aws) -> None:
+    """If the engine does not ask registries, or may not, nothing is known about the image, and nothing is wrong."""
+    done = steps(engine, answer)
+    assert [done[name].ok for name in ("token", "registry", "digest", "architecture")] == [True, None, None, None]
+    assert "something else than a Docker engine answered" in done["registry"].text
+    assert len(aws.tokens) == 1
+
+
 def test_token_that_expired_on_its_way(engine: RecordingEngine, aws: Aws) -> None:
     """As in a task, one new token is tried where the registry says that the token has expired."""
 

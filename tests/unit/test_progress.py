@@ -191,11 +191,21 @@ def test_what_is_said_of_the_image_is_passed_on() -> None:
     assert list(progress.lines(odd)) == [*odd, {"status": "pulled in 0.0 s"}]
 
 
-@pytest.mark.parametrize("detail", [None, "text", [], {"current": "much", "total": -1}, {"current": None}])
+@pytest.mark.parametrize(
+    "detail", [None, "text", [], {"current": "much", "total": -1}, {"current": None}, {"current": 1, "total": 10**400}]
+)
 def test_odd_details(detail: Any) -> None:
     """A detail that is none is no reason to fail a pull."""
     item = {"id": "a", "status": "Downloading", "progressDetail": detail}
     assert texts([(0.0, item)])[0] == "1 layer, their sizes not known yet"
+
+
+def test_no_line_is_forged() -> None:
+    """Line ends and escape sequences in what the engine says are shown escaped."""
+    assert texts([(0.0, {"status": "a\nb\x1b[2J"}), (0.0, {"status": "Digest: sha256:0\n1"})]) == [
+        r"a\nb\x1b[2J",
+        r"pulled in 0.0 s, sha256:0\n1",
+    ]
 
 
 def test_layers_are_a_line_at_debug(caplog: pytest.LogCaptureFixture) -> None:

@@ -13,7 +13,7 @@ from docker.api.client import APIClient
 from docker.auth import encode_header
 from docker.errors import APIError, NotFound
 
-from ecr_docker_operator import EcrPullError
+from ecr_docker_operator import EcrEngineError, EcrPullError
 from ecr_docker_operator.aws.identity import AwsIdentity
 from ecr_docker_operator.engine.client import EcrClient
 from ecr_docker_operator.hints import NO_PLATFORM
@@ -277,6 +277,55 @@ def test_aws_is_not_asked_what_it_cannot_know(client: APIClient, engine: Recordi
     with pytest.raises(EcrPullError, match="no such host"):
         client.pull(IMAGE)
     assert [call.operation for call in aws.calls] == ["GetAuthorizationToken"]
+
+
+def raw(status: str, content: str, kind: str = "text/html") -> bytes:
+    """Return an answer of HTTP."""
+    head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(content)}\r\nConnection: close\r\n\r\n"
+    return (head + content).encode()
+
+
+@pytest.mark.parametrize(
+    "how", [{}, {"stream": True}, {"stream": True, "decode": True}], ids=["text", "bytes", "items"]
+)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        raw("403 Forbidden", "<html>Request forbidden by administrative rules.</html>"),
+        raw("502 Bad Gateway", "the proxy has no engine"),
+        raw("200 OK", "<html>Welcome</html>"),
+        raw("200 OK", '{"status": "Pulling"}\r\n{"status": "Pull', kind="application/json"),
+        raw("500 Internal Server Error", '{"error": "of somebody else"}', kind="application/json"),
+    ],
+    ids=["forbidden", "gateway", "page", "half", "other-json"],
+)
+def test_not_an_engine(
+    answer: bytes, how: dict[str, bool], client: APIClient, engine: RecordingEngine, aws: Aws
+) -> None:
+    """What no Docker engine answers is an error of the way to the engine; AWS is not asked why."""
+    engine.hangs_up = answer
+    sentence = f"{IMAGE}: not pulled. {engine.url}: something else than a Docker engine answered. "
+    with pytest.raises(EcrEngineError, match=f"^{re.escape(sentence)}.+ Check what is between") as caught:
+        list(client.pull(IMAGE, **how))
+    assert "\n" not in str(caught.value)
+    assert [call.operation for call in aws.calls] == ["GetAuthorizationToken"]
+
+
+@pytest.mark.parametrize("item", [{"errorDetail": "boom"}, {"errorDetail": None, "error": "boom"}, {"error": "boom"}])
+def test_odd_error_items(item: dict[str, Any], client: APIClient, engine: RecordingEngine) -> None:
+    """An error in another form is an error."""
+    engine.stream = [item]
+    with pytest.raises(EcrPullError, match=re.escape(f"{BEGINNING} boom.")):
+        list(client.pull(IMAGE, stream=True, decode=True))
+
+
+def test_nobody_forges_a_line_of_the_log(client: APIClient, engine: RecordingEngine) -> None:
+    """Line ends, escape sequences and broken characters in an answer are shown escaped."""
+    engine.stream = [{"error": "boom\r\n[2026-11-27] INFO all is well\x1b[2J\ud800\u202e"}]
+    with pytest.raises(EcrPullError) as caught:
+        list(client.pull(IMAGE, stream=True, decode=True))
+    assert r"boom\r\n[2026-11-27] INFO all is well\x1b[2J\ud800\u202e." in str(caught.value)
+    assert str(caught.value).isprintable()
 
 
 def test_other_registries_are_left_alone(client: APIClient, engine: RecordingEngine) -> None:
