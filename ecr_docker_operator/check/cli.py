@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 NAME = "ecr-docker"
 HELP = "Docker with Amazon ECR"
 CHECK_HELP = "Check, step by step, whether a task could pull and run an image; nothing is pulled"
+# Exit statuses.
+NOT_WRITTEN, INTERRUPTED = 3, 130
 MARKS = {True: "✓", False: "✗", None: "·"}
 PLAIN_MARKS = {True: "+", False: "x", None: "-"}
 """For terminals that do not know the others."""
@@ -82,8 +84,23 @@ def main(arguments: list[str] | None = None) -> None:
 def check(arguments: argparse.Namespace) -> None:
     """Print the steps of the check that *arguments* describe.
 
-    :raises SystemExit: always, with 0 if all is well, 1 if a step failed.
+    :raises SystemExit: always, with 0 if all is well, 1 if a step failed, 3 if the result could not be written, and 130
+        after an interrupt.
     """
+    try:
+        status = int(not _print_steps(arguments))
+    except BrokenPipeError:  # who reads has seen enough
+        status = NOT_WRITTEN
+    except OSError as error:  # those of the steps are steps
+        status = NOT_WRITTEN
+        sys.stderr.write(f"The result could not be written: {error.strerror}.\n")
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    sys.exit(status)
+
+
+def _print_steps(arguments: argparse.Namespace) -> bool:
+    """Print the steps, and return whether none failed."""
     names = [flag.removeprefix("--").replace("-", "_") for flag in ARGUMENTS]
     parameters = {name: getattr(arguments, name) for name in names if hasattr(arguments, name)}
     as_json, verbose = (parameters.pop(name) for name in _NOT_OF_THE_TASK)
@@ -102,7 +119,7 @@ def check(arguments: argparse.Namespace) -> None:
         if as_json:
             document = {"ok": well, "steps": [_document(step) for step in steps]}
             out.write(f"{json.dumps(document, indent=2)}\n")
-    sys.exit(0 if well else 1)
+    return well
 
 
 def _document(step: Step) -> dict[str, Any]:
@@ -120,6 +137,14 @@ def _marks(out: TextIO) -> dict[bool | None, str]:
 @contextmanager
 def _only_ours(*, verbose: bool) -> Iterator[TextIO]:
     """Provide standard output, and let nobody else write to it: to which of the two Airflow logs differs."""
+    for stream in range(3):
+        try:
+            os.fstat(stream)
+        except OSError:  # a closed one would be the next file that is opened
+            os.open(os.devnull, os.O_RDWR)
+    # Python has none for one that was closed at its start.
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
     sys.stdout.flush()
     kept = {1: os.dup(1), 2: os.dup(2)}
     with Path(os.devnull).open("w") as nowhere:

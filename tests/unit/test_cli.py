@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from inspect import signature
@@ -105,6 +106,44 @@ def test_one_document(engine: RecordingEngine, aws: Aws) -> None:
     assert (asked.login or {})["password"] == aws.tokens[0].password
     assert aws.tokens[0].password not in done.stdout + done.stderr
     assert engine.pulls() == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("redirected", "status", "out"),
+    [
+        ("", 0, "architecture"),
+        (">&-", 0, ""),
+        ("2>&-", 0, "architecture"),
+        ("<&- >&- 2>&-", 0, ""),
+        ("> /dev/full", 3, ""),
+        ("| true", 3, ""),
+        ("| head -n 1", 3, "image"),
+        ("--json | true", 3, ""),
+    ],
+)
+def test_where_the_result_goes(redirected: str, status: int, out: str, engine: RecordingEngine, aws: Aws) -> None:
+    """The result of a check is its status even where nothing can be written; that it was not read is another status."""
+    prepare(engine)
+    command = f"set -o pipefail; '{sys.executable}' -m ecr_docker_operator check {IMAGE} --docker-url {engine.url}"
+    done = subprocess.run(["bash", "-c", f"{command} {redirected}"], capture_output=True, text=True, check=False)
+    full = "The result could not be written: No space left on device.\n"
+    assert (done.returncode, done.stderr) == (status, full if "full" in redirected else "")
+    assert out in done.stdout
+    assert bool(done.stdout) is bool(out)
+    assert aws.calls or status == 3
+
+
+@pytest.mark.slow
+def test_interrupt(engine: RecordingEngine, aws: Aws) -> None:
+    """An interrupt ends the check quietly."""
+    prepare(engine)
+    command = [sys.executable, "-m", "ecr_docker_operator", "check", IMAGE, "--docker-url", engine.url]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    aws.at_call = lambda: process.send_signal(signal.SIGINT)
+    out, err = process.communicate()
+    assert (process.returncode, err) == (130, b"")
+    assert b"engine" in out
 
 
 @pytest.mark.slow
