@@ -31,6 +31,8 @@ TOKEN_EXPIRED = "authorization token has expired"  # noqa: S105 - what the regis
 """What Amazon ECR's registry says of an authorization token that is older than 12 hours."""
 TOKEN_REFUSED = "The registry refused the token, although AWS gives the image to this identity"  # noqa: S105 - likewise
 """What we say where AWS does not confirm the refusal of an image."""
+LAYER_REFUSED = "A layer was refused, although AWS gives it to this identity"
+"""What we say where that was the request for a layer, which Amazon ECR redirects to Amazon S3."""
 NO_TOKEN = "AWS answered without a token of the form 'user:password' in base64"  # noqa: S105 - a sentence
 """What we say for an answer in which there is no token (Amazon ECR API Reference, "AuthorizationData")."""
 NO_PLATFORM = "There is no image for the platform that the engine runs"
@@ -104,6 +106,7 @@ _ADMIT = f"The repository is another account's: {{owner}} has to allow {_PULL_AC
 _UPSTREAM = "Check the secret in the pull-through cache rule: the upstream registry does not accept it."
 _LAYER = "Push the image again: a layer of it is missing."
 
+_S3 = "S3 refused the layer: check the policy of the VPC endpoint for S3."
 _NOT_ACCEPTED = (
     "check the worker's clock, the policy of the VPC endpoint {vpc}.ecr.dkr and, for an alias host, registry_id and "
     "region_name."
@@ -113,6 +116,7 @@ _NOT_ACCEPTED = (
 # (Amazon ECR API Reference).
 IMAGE = (
     Hint((TOKEN_REFUSED,), f"A new token did not help: {_NOT_ACCEPTED}"),
+    Hint((LAYER_REFUSED,), _S3),
     Hint((TOKEN_EXPIRED,), f"A new token did not help: {_NOT_ACCEPTED}"),
     Hint(("no resource-based policy allows",), _ADMIT),
     Hint(("no identity-based policy allows",), f"Allow {_PULL_ACTIONS} on the repository to that user or role."),
@@ -164,8 +168,8 @@ REGISTRY = (
     Hint(("no basic auth credentials",), "The engine sent no login. Please report this with the versions you use."),
     Hint(("toomanyrequests",), f"The registry limits the rate of requests. {_RETRY}"),
     Hint(("429 Too Many Requests",), f"The registry limits the rate of requests. {_RETRY}"),
-    Hint(("<code>AccessDenied</code>",), "S3 refused the layer: check the policy of the VPC endpoint for S3."),
-    Hint((".s3.", "403 Forbidden"), "S3 refused the layer: check the policy of the VPC endpoint for S3."),
+    Hint(("<code>AccessDenied</code>",), _S3),
+    Hint((".s3.", "403 Forbidden"), _S3),
     _NO_SPACE,
     Hint(
         ("x509:",),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from docker.api.client import APIClient
-from docker.errors import APIError, ImageNotFound, InvalidVersion
+from docker.errors import APIError, ImageNotFound, InvalidVersion, NotFound
 
 from ecr_docker_operator.aws.token import collection_paused
 from ecr_docker_operator.ecr.reference import split_image
@@ -34,6 +35,8 @@ log = logging.getLogger(__name__)
 
 # How often an image that was removed before its container was created is pulled again.
 PULLS = 3
+# For how long, and how often, a list of images is asked for again.
+LIST_SECONDS, LIST_PAUSE = 5.0, 0.1
 # Paths of the Docker Engine API that create or start a container or a service.
 _STARTS = re.compile(r"/(?:containers|services)/create(?:\?|$)|/containers/[^/]+/start(?:\?|$)")
 
@@ -212,6 +215,14 @@ class EcrClient(APIClient):
         items = super().service_logs(service, *args, **kwargs)
         return _by_line(items) if self.for_operator and kwargs.get("is_tty") else items
 
+    def images(self, name: str | None = None, *args: Any, **kwargs: Any) -> Any:
+        """List images; if one of them is removed meanwhile, ask again.
+
+        With containerd's image store, the engine then answers that a part of that image is not found.
+        """
+        request = partial(super().images, name, *args, **kwargs)
+        return self._ask(name or "", request, lambda _: _asked_again(request))
+
     def create_container(self, image: str, *args: Any, **kwargs: Any) -> Any:
         """Create a container; if its image was removed since it was pulled, it is pulled again.
 
@@ -290,9 +301,21 @@ class EcrClient(APIClient):
         return image if self._auth_configs.find_registry_of(image) else None
 
 
+def _asked_again(request: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + LIST_SECONDS
+    while True:
+        try:
+            return request()
+        except NotFound:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(LIST_PAUSE)
+
+
 def _image_is_gone(error: APIError) -> bool:
-    # Of one that is just being removed, containerd's store says that a part of it is missing.
-    return isinstance(error, ImageNotFound) or "parent snapshot" in str(error.explanation)
+    # Of one that is just being removed, containerd's store says which part of it is missing.
+    parts = ("parent snapshot", "content digest")
+    return isinstance(error, ImageNotFound) or any(part in str(error.explanation) for part in parts)
 
 
 def _with_tag(repository: str, tag: str | None = None, *_: Any, **__: Any) -> str:

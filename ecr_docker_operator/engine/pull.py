@@ -104,7 +104,7 @@ class ImageRequest:
             found = ask_about_image(self.image, self.registry, self.identity)
             token_refused = not found.refusal if found else hints.TOKEN_EXPIRED in answer.lower()
             if found:
-                answer = found.refusal or hints.TOKEN_REFUSED
+                answer = found.refusal or (hints.LAYER_REFUSED if "/blobs/" in answer else hints.TOKEN_REFUSED)
             step = hints.next_step(hints.IMAGE, answer, **names) or hints.UNEXPLAINED
         error = EcrPullError.refused(self.image, str(self.registry), self.identity.describe(), answer, step)
         error.token_refused = token_refused

@@ -80,6 +80,7 @@ class Case:
     :param breaks: makes a task of the scene fail until the ``with`` block ends.
     :param error: class of the error.
     :param parameters: of the operator.
+    :param lasts_with_containerd: whether the next try fails, too, on an engine with containerd's image store.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Case:
     breaks: Callable[[Scene], AbstractContextManager[None]]
     error: type[Exception]
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    lasts_with_containerd: bool = False
 
     @contextmanager
     def broken(self, scene: Scene) -> Iterator[None]:

@@ -191,7 +191,7 @@ CASES = [
     Case("killed during the run", LOST, killed_during_run, EcrEngineError),
     Case(
         "disk full",
-        f"{NOT_PULLED} *no space left on device. "
+        f"{NOT_PULLED} *no space left on device* "
         "Free disk space on the engine's host, for instance with 'docker image prune'.",
         disk_full,
         EcrPullError,

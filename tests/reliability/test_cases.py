@@ -28,7 +28,8 @@ def test_case(case: Case, stand: Stand, tmp_path: Path) -> None:
             scene.run()
         assert case.matches(caught.value, scene), f"{caught.value}\nis not\n{case.pattern(scene)}"
         assert [token for token in stand.aws.tokens if token.password in str(caught.value)] == []
-        scene.run()
+        if not (case.lasts_with_containerd and stand.kind.containerd_store):
+            scene.run()
 
 
 def test_custom_endpoint_of_a_fips_registry(stand: Stand, tmp_path: Path) -> None:

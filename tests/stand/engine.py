@@ -115,14 +115,16 @@ class Engine:
         """Leave the engine hardly any room for the files of further images, until the ``with`` block ends."""
         # What is there already is kept in sight: containerd's store builds upon it.
         script = (
-            'mkdir -p "$1.full" && mount -t tmpfs -o size=$(($(du -sk "$1" | cut -f1) + 256))k tmpfs "$1.full" '
+            'mkdir -p "$1" "$1.full" && mount -t tmpfs -o size=$(($(du -sk "$1" | cut -f1) + 256))k tmpfs "$1.full" '
             '&& cp -a "$1/." "$1.full" && mount --bind "$1.full" "$1"'
         )
         self._run("sh", "-c", script, "sh", self._files)
         try:
             yield
         finally:
-            self._run("umount", "--lazy", self._files, f"{self._files}.full")
+            # What the engine has put there, it will look for.
+            script = 'umount --lazy "$1" && cp -a "$1.full/." "$1" && umount "$1.full"'
+            self._run("sh", "-c", script, "sh", self._files)
 
     @contextmanager
     def read_only_disk(self) -> Iterator[None]:

@@ -77,7 +77,7 @@ def upon(base: Image, text: str) -> Image:
 def test_old_images(stand: Stand) -> None:
     """Gone are an old tag, an image that lost its tag, and one that was pulled by its digest; the task's own stays.
 
-    With containerd's store, an image that lost its tag stays: the engine does not know any more whose it was.
+    With containerd's store, an image that lost its tag is gone, or stays: the engine does not know whose it was.
     """
     digested, other_tag = build(), stand.push("old", "other-tag")
     for image in (stand.push("old", "moving"), other_tag, by_digest(stand.push("old", "x", image=digested), digested)):
@@ -85,9 +85,9 @@ def test_old_images(stand: Stand) -> None:
     moving = stand.push("old", "moving")
     lost = {id_of(stand, moving)} if stand.kind.containerd_store else set()
     assert run(moving, force_pull=True)
-    assert len(ids(stand)) == 4
+    assert len(ids(stand) | lost) == 4
     run(moving, SHORTEST)
-    assert ids(stand) == {id_of(stand, moving)} | lost
+    assert ids(stand) - lost == {id_of(stand, moving)}
 
 
 def test_two_tags_of_an_image(stand: Stand) -> None:
