@@ -141,7 +141,7 @@ class EcrDockerHook(DockerHook):
             client,
             identity=self.identity,
             alias=self.registry,
-            is_killed=lambda: self._killed,
+            take_kill=self._take_kill,
             for_operator=self.for_operator,
             records_pull_times=self.records_pull_times,
         )
@@ -156,8 +156,15 @@ class EcrDockerHook(DockerHook):
         return cast("EcrClient", super().get_conn())
 
     def start_nothing(self) -> None:
-        """Keep the client, which may not exist yet, from starting any container or service."""
-        self._killed = True
+        """Keep the client, which may not exist yet, from starting the next container or service.
+
+        If the last one has started already, nothing is kept from starting: the task may run again.
+        """
+        self._killed = not (self.client_created and self.api_client.started)
+
+    def _take_kill(self) -> bool:
+        killed, self._killed = self._killed, False
+        return killed
 
     def _is_for_ecr(self, docker_conn_id: str) -> bool:
         connection = self.get_connection(docker_conn_id)

@@ -51,8 +51,10 @@ class EcrClient(APIClient):
     Methods, parameters and results are docker-py's. Requests for images of other registries are docker-py's, too.
     """
 
-    is_killed: Callable[[], bool] = staticmethod(_not_killed)
-    """Returns whether the task was killed; then no container and no service is started any more."""
+    take_kill: Callable[[], bool] = staticmethod(_not_killed)
+    """Returns, once, whether the task was killed; then no container and no service is started."""
+    started = False
+    """Whether the container of the last image that was looked for or pulled has started."""
     for_operator = False
     """Whether DockerOperator logs what this client's streams yield."""
     records_pull_times = False
@@ -65,7 +67,7 @@ class EcrClient(APIClient):
         *,
         identity: AwsIdentity,
         alias: EcrRegistry | None = None,
-        is_killed: Callable[[], bool] = _not_killed,
+        take_kill: Callable[[], bool] = _not_killed,
         for_operator: bool = False,
         records_pull_times: bool = False,
     ) -> EcrClient:
@@ -79,7 +81,7 @@ class EcrClient(APIClient):
         # In place, so that it reaches the engine exactly as it did before.
         client.__class__ = cls
         ours = cast("EcrClient", client)
-        ours.is_killed = is_killed
+        ours.take_kill = take_kill
         ours.for_operator = for_operator
         ours.records_pull_times = records_pull_times
         ours._auth_configs = EcrAuthConfig(  # noqa: SLF001 - guarded above, and by a contract test
@@ -107,7 +109,7 @@ class EcrClient(APIClient):
         :raises EcrEngineError: if the engine cannot be reached any more, or does not answer in time.
         :raises EcrKilledError: if the task was killed, and the request would start something.
         """
-        if self.is_killed() and request.method == "POST" and _STARTS.search(request.path_url):
+        if request.method == "POST" and _STARTS.search(request.path_url) and self.take_kill():
             raise EcrKilledError
         with lost_connection_explained(self.engine_url):
             return super().send(request, **kwargs)
@@ -126,6 +128,7 @@ class EcrClient(APIClient):
         :raises EcrPullError: if the engine reports an error; with ``stream=True``, while the stream is read.
         :raises EcrEngineError: if the engine goes away; likewise.
         """
+        self.started = False
         logs = bool(self.for_operator and kwargs.get("stream") and kwargs.get("decode"))
         request = partial(super().pull, repository, *args, **kwargs)
         return self._ask(_with_tag(repository, *args, **kwargs), request, partial(self._pull, request, logs=logs))
@@ -191,7 +194,7 @@ class EcrClient(APIClient):
                 return request()
 
         service = image.send(create)
-        if self.is_killed():
+        if self.take_kill():
             # It was created meanwhile, and whoever kills the task does not know of it yet.
             self.remove_service(service["ID"])
             raise EcrKilledError
@@ -220,6 +223,7 @@ class EcrClient(APIClient):
 
         With containerd's image store, the engine then answers that a part of that image is not found.
         """
+        self.started = False
         request = partial(super().images, name, *args, **kwargs)
         return self._ask(name or "", request, lambda _: _asked_again(request))
 
@@ -261,6 +265,7 @@ class EcrClient(APIClient):
         """
         try:
             super().start(container, *args, **kwargs)
+            self.started = True
         except APIError as error:
             if image := self._ecr_image_of(container):
                 raise EcrStartError.refused(image, error) from error

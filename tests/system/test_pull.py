@@ -250,6 +250,9 @@ def test_on_kill(stand: Stand) -> None:
     assert not thread.is_alive()
     assert stand.engine.client.containers(all=True, filters={"ancestor": image}) == []
     assert len(stand.aws.calls) == calls == 1
+    # As under DockerOperator, the task can run again.
+    task.command = "echo again"
+    assert task.execute({}) == "again"
 
 
 def test_hook_in_ones_own_code(stand: Stand) -> None:

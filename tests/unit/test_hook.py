@@ -14,7 +14,7 @@ from airflow.providers.common.compat.sdk import AirflowException, Connection
 from airflow.providers.docker.hooks.docker import DockerHook
 from docker.auth import encode_header
 
-from ecr_docker_operator import EcrDockerHook, EcrEngineError, EcrInputError
+from ecr_docker_operator import EcrDockerHook, EcrEngineError, EcrInputError, EcrKilledError
 from tests.stand.hosts import ACCOUNT
 
 if TYPE_CHECKING:
@@ -209,3 +209,47 @@ def test_engine_that_hangs_up(engine: RecordingEngine, aws: Aws, beginning: byte
             assert frame.f_code.co_filename == __file__ or header not in repr(frame.f_locals), frame
         errors += [before for before in (error.__cause__, error.__context__) if before]
     assert len(errors) > 2
+
+
+def container(engine: RecordingEngine) -> EcrDockerHook:
+    """Return a hook of an engine that creates and starts a container."""
+    engine.answers |= {"/containers/create": (201, {"Id": "c"}), "/containers/c/start": (204, "")}
+    return EcrDockerHook(base_url=engine.url)
+
+
+@pytest.mark.parametrize("connected", [True, False])
+def test_kill_before_the_container(connected: bool, engine: RecordingEngine) -> None:
+    """After a kill, the next container is not created, and the one after that is."""
+    hook = container(engine)
+    if connected:
+        hook.get_conn().images(IMAGE)
+    hook.start_nothing()
+    with pytest.raises(EcrKilledError):
+        hook.get_conn().create_container(IMAGE)
+    assert hook.get_conn().create_container(IMAGE)["Id"] == "c"
+
+
+def test_kill_between_create_and_start(engine: RecordingEngine) -> None:
+    """A container that is created when the kill comes is not started."""
+    hook = container(engine)
+    hook.get_conn().create_container(IMAGE)
+    hook.start_nothing()
+    with pytest.raises(EcrKilledError):
+        hook.get_conn().start("c")
+
+
+@pytest.mark.parametrize("look", ["images", "pull"])
+def test_kill_after_the_start(look: str, engine: RecordingEngine, aws: Aws) -> None:
+    """A kill of a container that has started keeps no later one from starting, until the next image is looked for."""
+    hook = container(engine)
+    client = hook.get_conn()
+    for _ in range(2):
+        getattr(client, look)(IMAGE)
+        client.create_container(IMAGE)
+        client.start("c")
+        hook.start_nothing()
+    getattr(client, look)(IMAGE)
+    hook.start_nothing()
+    with pytest.raises(EcrKilledError):
+        client.create_container(IMAGE)
+    assert bool(aws.tokens) is (look == "pull")
