@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 TEXT = LIST.read_text()
-SECTIONS = [section.partition("\n") for section in re.split(r"^## ", TEXT, flags=re.MULTILINE)[1:-1]]
+# Those of errors, whose headings quote them.
+SECTIONS = [section.partition("\n") for section in re.split(r"^## (?=`)", TEXT, flags=re.MULTILINE)[1:]]
 WARNINGS = re.findall(r"^- \*\"([^\"]+)\"\*", TEXT, re.MULTILINE)
 
 REGISTRY = EcrRegistry.private(ACCOUNT, REGION)
