@@ -6,6 +6,7 @@ Pure data, one table for each source of answers, and one function that walks the
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 
@@ -195,19 +196,12 @@ REGISTRY = (
 UNEXPLAINED = "Check the repository's name, the tag or digest, and that the identity may pull it."
 """The step after a refusal about which AWS cannot be asked."""
 
-REFUSALS = (
-    "denied",
-    "unauthorized",
-    "forbidden",
-    "not found",
-    "unknown",
-    "authoriz",
-    "400",
-    "401",
-    "403",
-    "404",
+REFUSAL = re.compile(
+    r"access denied|\bdenied:|\bunauthorized\b|\bforbidden\b|\bnot found\b|\b(?:name|manifest|blob) unknown\b|authoriz"
+    r"|\b40[0134]\b",
+    re.IGNORECASE,
 )
-"""Words of engines for an image that the registry refused or does not have; AWS says which, and why."""
+"""How engines say that the registry refused an image, or does not have it; AWS says which, and why."""
 
 _NO_ENGINE = "Start the engine there, or set docker_url to where it is."
 _CLIENT_CERTIFICATE = (

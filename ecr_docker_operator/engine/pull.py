@@ -99,7 +99,7 @@ class ImageRequest:
             answer = hints.NO_PLATFORM
         step = hints.next_step(hints.REGISTRY, answer, **names)
         token_refused = False
-        if not step and any(word in answer.lower() for word in hints.REFUSALS):
+        if not step and hints.REFUSAL.search(answer):
             log.debug("%s: the engine says: %s", self.image, answer)
             found = ask_about_image(self.image, self.registry, self.identity)
             token_refused = not found.refusal if found else hints.TOKEN_EXPIRED in answer.lower()

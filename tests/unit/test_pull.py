@@ -271,11 +271,22 @@ def test_aws_says_why(client: APIClient, engine: RecordingEngine, aws: Aws, wher
     assert len(aws.tokens) == 1
 
 
-def test_aws_is_not_asked_what_it_cannot_know(client: APIClient, engine: RecordingEngine, aws: Aws) -> None:
-    """Networks, disks and platforms are the engine's; AWS is asked for the token alone."""
-    engine.pull_status, engine.pull_answer = 500, "dial tcp: lookup x on 10.0.0.2:53: no such host"
-    with pytest.raises(EcrPullError, match="no such host"):
-        client.pull(IMAGE)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "dial tcp: lookup x on 10.0.0.2:53: no such host",
+        "failed to extract layer sha256:a403b404c401: unexpected EOF: unknown",
+        "failed to extract layer sha256:a403b404c401: archive/tar: invalid tar header: unknown",
+        "failed to register layer: open /data/x: permission denied",
+    ],
+)
+def test_aws_is_not_asked_what_it_cannot_know(
+    answer: str, client: APIClient, engine: RecordingEngine, aws: Aws
+) -> None:
+    """Networks, disks and platforms are the engine's; AWS is asked for the token alone; no pull is repeated."""
+    refuse(engine, "stream", answer)
+    with pytest.raises(EcrPullError, match=re.escape(answer)):
+        list(client.pull(IMAGE, stream=True, decode=True))
     assert [call.operation for call in aws.calls] == ["GetAuthorizationToken"]
 
 
