@@ -77,7 +77,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.cells", description=__doc__)
     parser.add_argument("-k", "--cell", choices=names, action="append", help="run this version of Airflow alone")
     # A stand waits more than it computes.
-    parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count() or 1, help="cells at a time")
+    parser.add_argument("-j", "--jobs", type=int, default=(os.cpu_count() or 1) + 1, help="cells at a time")
     options = parser.parse_args()
     cells = [cell for cell in CELLS if cell.airflow in (options.cell or names)]
     with tempfile.TemporaryDirectory(prefix="ecr-cells-") as directory, ThreadPoolExecutor(options.jobs) as pool:
