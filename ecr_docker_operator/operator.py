@@ -117,7 +117,7 @@ class EcrDockerOperator(DockerOperator):
         return reference.resolve(self.image, _text(self.registry_id), self.region_name, identity.default_region)
 
     def _identity(self) -> AwsIdentity:
-        return AwsIdentity(self.aws_conn_id, self.verify, self.botocore_config)
+        return AwsIdentity(self.aws_conn_id, _flag(self.verify), self.botocore_config)
 
     @cached_property
     def hook(self) -> EcrDockerHook:
@@ -172,6 +172,11 @@ class EcrDockerOperator(DockerOperator):
 def _text(value: Any) -> Any:
     # Rendered to a native object, an account is a number; one with a leading zero stays a string.
     return str(value) if isinstance(value, int) else value
+
+
+def _flag(value: bool | str | None) -> bool | str | None:
+    # A template renders to a string.
+    return {"true": True, "false": False, "none": None}.get(value.lower(), value) if isinstance(value, str) else value
 
 
 def _literal(value: Any) -> str | None:

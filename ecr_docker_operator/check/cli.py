@@ -37,17 +37,13 @@ def _true_or_false(text: str) -> bool:
         raise argparse.ArgumentTypeError(msg) from None
 
 
-def _verify(text: str) -> bool | str:
-    return {"true": True, "false": False}.get(text.lower(), text)
-
-
 # Flag -> how it is read. But for the last two, they are parameters of EcrDockerOperator, and passed on if given.
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "image": {"help": "as in the task"},
     "--aws-conn-id": {"help": "AWS connection whose identity asks for the token; '': boto3's own credential chain"},
     "--region-name": {"help": "region of the registry"},
     "--registry-id": {"help": "AWS account that owns the registry, 12 digits"},
-    "--verify": {"type": _verify, "metavar": "BOOL_OR_FILE", "help": "whether, or by which file, to verify AWS's TLS"},
+    "--verify": {"metavar": "BOOL_OR_FILE", "help": "whether, or by which file, to verify AWS's TLS"},
     "--docker-url": {"action": "append", "help": "where the engine is; may be given several times"},
     "--tls-ca-cert": {"metavar": "FILE", "help": "certificate of the authority that signed the engine's"},
     "--tls-client-cert": {"metavar": "FILE", "help": "certificate that is shown to the engine"},

@@ -332,14 +332,15 @@ def test_verify(own_aws: tuple[Aws, str], engine: RecordingEngine) -> None:
     once = {"retries": {"total_max_attempts": 1}}
     run(engine, verify=certificates)
     run(engine, verify=False)
+    run(engine, verify="False")
     EcrDockerHook(base_url=engine.url, verify=certificates).get_conn().pull(IMAGE)
-    assert len(api.calls) == 3
+    assert len(api.calls) == 4
     task = EcrDockerOperator(task_id="task", image=IMAGE, docker_url=engine.url, botocore_config=once)
     with pytest.raises(
         EcrTokenError, match=r"CERTIFICATE_VERIFY_FAILED.* Set verify to the file with the certificates of"
     ):
         task.execute({})
-    assert len(api.calls) == 3
+    assert len(api.calls) == 4
 
 
 def test_botocore_config(engine: RecordingEngine, aws: Aws) -> None:
