@@ -32,6 +32,7 @@ def isolated() -> Iterator[None]:
                 "DOCKER_CONFIG": f"{directory}/no-docker-config",
                 "HYPOTHESIS_STORAGE_DIRECTORY": f"{directory}/hypothesis",
                 "NO_PROXY": "127.0.0.1,localhost",
+                "no_proxy": "127.0.0.1,localhost",
             }
         )
         yield

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
+
+from tests.isolation import isolated
+
+_ISOLATION = ExitStack()
+if __name__ == "__main__" and "ECR_IMAGE" not in os.environ:
+    # Airflow reads its configuration when it is first imported.
+    _ISOLATION.enter_context(isolated())
 
 from ecr_docker_operator import EcrError
 from ecr_docker_operator.ecr.reference import resolve
@@ -35,7 +43,8 @@ def main() -> int:
         run = AirflowHome(directory, DAGS).run("quickstart", environment)
         if not run.succeeded:
             say(run.log)
-            say("The DAG failed; its log is above.")
+            errors = re.findall(r"\bEcr\w*Error: (.+)", run.log)
+            say("The DAG failed; its log is above.", *errors[-1:])
             return 1
         say("", *run.results.get(("container", -1), ["(the container printed nothing)"]), "")
         say(
@@ -55,6 +64,7 @@ def say(*lines: str) -> None:
 
 if __name__ == "__main__":
     try:
-        sys.exit(main())
+        with _ISOLATION:
+            sys.exit(main())
     except (EcrError, StandUnavailableError) as error:
         sys.exit(str(error))

@@ -34,8 +34,16 @@ def quickstart(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
 
 
 def test_on_its_own_stand() -> None:
-    """It shows what the container printed and what happened, and succeeds."""
-    done = quickstart({})
+    """It shows what the container printed and what happened, and succeeds, however the machine is configured."""
+    done = quickstart(
+        {
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "postgresql://nowhere.invalid/airflow",
+            "AIRFLOW_CONN_AWS_DEFAULT": "aws://key:secret@",
+            "AWS_PROFILE": "nosuch",
+            **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "http://127.0.0.1:1"),
+            "no_proxy": "example.com",
+        }
+    )
     assert done.returncode == 0, done.stdout
     image = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/hello:1"
     assert done.stdout.splitlines() == [
@@ -69,7 +77,9 @@ def test_failure(stand: Stand) -> None:
     done = quickstart({"ECR_IMAGE": image})
     assert done.returncode == 1
     assert "Requested image not found (ImageNotFound). Check the tag or digest; " in done.stdout
-    assert done.stdout.splitlines()[-1] == "The DAG failed; its log is above."
+    said, sentence = done.stdout.splitlines()[-2:]
+    assert said == "The DAG failed; its log is above."
+    assert sentence.startswith(f"{image}: not pulled from ")
 
 
 def test_bad_image() -> None:
