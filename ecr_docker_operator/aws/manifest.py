@@ -18,8 +18,6 @@ from ecr_docker_operator.aws.token import quiet_parser
 from ecr_docker_operator.ecr.reference import repository_of, split_image
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ecr_docker_operator.aws.identity import AwsIdentity
     from ecr_docker_operator.ecr.registry import EcrRegistry
 
@@ -70,7 +68,17 @@ def ask_about_image(image: str, registry: EcrRegistry, identity: AwsIdentity) ->
     except Exception as error:  # noqa: BLE001 - it is asked only after a failure, which must not be lost for this
         log.warning(_NOT_ASKED, image, error)
         return None
-    return _within(SECONDS, _Question(client, image, registry).ask)
+    question = _Question(client, image, registry)
+    answers: list[ImageAnswer | None] = []
+    context = copy_context()
+    # Time-outs of a connection bound neither a name server's answer nor one that comes byte by byte.
+    thread = threading.Thread(target=lambda: answers.append(context.run(question.ask)), daemon=True)
+    thread.start()
+    thread.join(SECONDS)
+    if not answers:
+        log.warning(_NOT_ASKED, image, f"no answer within {SECONDS:g} s")
+        return None
+    return answers[0]
 
 
 @dataclass(frozen=True)
@@ -132,13 +140,3 @@ def _image_id(image: str) -> dict[str, str]:
 
 def _words(code: str, message: str | None) -> str:
     return f"{(message or '').strip().removesuffix('.')} ({code})".strip()
-
-
-def _within(seconds: float, ask: Callable[[], ImageAnswer | None]) -> ImageAnswer | None:
-    # Time-outs of a connection do not bound a name server's answer, nor one that comes byte by byte.
-    answers: list[ImageAnswer | None] = []
-    context = copy_context()
-    thread = threading.Thread(target=lambda: answers.append(context.run(ask)), daemon=True)
-    thread.start()
-    thread.join(seconds)
-    return answers[0] if answers else None

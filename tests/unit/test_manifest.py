@@ -139,12 +139,13 @@ def test_no_answer(answer: Any, aws: Aws, caplog: pytest.LogCaptureFixture) -> N
 
 
 @pytest.mark.slow
-def test_aws_does_not_answer(aws: Aws) -> None:
-    """The wait has an end."""
+def test_aws_does_not_answer(aws: Aws, caplog: pytest.LogCaptureFixture) -> None:
+    """The wait has an end, and the log says so."""
     aws.at_call = lambda: time.sleep(SECONDS + 2)
     start = time.monotonic()
     assert ask() is None
     assert time.monotonic() - start < SECONDS + 1
+    assert f"{IMAGE}: AWS could not be asked why it was refused: no answer within 4 s" in caplog.messages
 
 
 def test_no_way_to_ask(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
