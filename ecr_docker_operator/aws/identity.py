@@ -1,4 +1,4 @@
-"""Whose AWS credentials are used: the clients, region and ARN of an AWS connection of the amazon provider."""
+"""An AWS identity: the clients, region and ARN of an AWS connection of the amazon provider."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class AwsIdentity:
-    """Whose AWS credentials are used, and how AWS is called; the parameters are the amazon provider's.
+    """An AWS identity, and how AWS is called; the parameters are the amazon provider's.
 
     :param aws_conn_id: AWS connection; ``None``: boto3's default credential chain.
     :param verify: whether, or with which file of certificates, to verify AWS's TLS certificate.

@@ -133,7 +133,7 @@ def _mask(secret: str) -> None:
 
 
 class _QuietThreads(threading.local):
-    """Whose records below INFO botocore's parser does not log: at DEBUG it logs the whole answer, token included."""
+    """Threads whose DEBUG records from botocore's parser are dropped: they hold the whole answer, token included."""
 
     quiet = False
 

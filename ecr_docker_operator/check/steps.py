@@ -71,7 +71,7 @@ def run(image: str, **parameters: Any) -> Iterator[Step]:
 
 
 class _Check:
-    """The steps for one image; each leans on those before it."""
+    """The steps for one image; each uses what those before it found."""
 
     def __init__(self, image: str, parameters: Mapping[str, Any]) -> None:
         self._image = image
@@ -133,7 +133,7 @@ class _Check:
         return Step("token", ok=True, text=text, facts=facts)
 
     def registry(self) -> Step:
-        """Let the engine, from where the image has to be reached, ask the registry for it."""
+        """Let the engine ask the registry for the image: it is the engine that has to reach it."""
         has_token = self._credentials is not None
         try:
             self._found = self._ask()
@@ -160,7 +160,7 @@ class _Check:
         return Step("digest", ok=True, text=digest, facts={"digest": digest})
 
     def architecture(self) -> Step:
-        """Compare for what the image is made with what the engine runs."""
+        """Compare the image's platform with the engine's."""
         if self._found is None:
             return Step("architecture", ok=None, text="not known: the registry was not asked")
         made_for = [(platform["os"], platform["architecture"]) for platform in self._found.get("Platforms") or []]

@@ -93,7 +93,7 @@ class EcrRegistry:
 
     @classmethod
     def parse(cls, host: str) -> EcrRegistry | None:
-        """Return the registry that *host* is by its name; ``None`` if it is not one of Amazon ECR's.
+        """Return the registry at *host*; ``None`` if the name is not one of Amazon ECR's.
 
         The whole name must match, in upper or lower case, port apart: a look-alike is never a registry.
         """

@@ -91,7 +91,7 @@ class Progress:
         yield {"status": self._last_line(self._clock() - self._start)}
 
     def _take(self, item: Any) -> bool:
-        """Keep what *item* says, and return whether that is all that is to be done with it."""
+        """Keep what *item* reports, and return whether that is all there is to do."""
         status = item.get("status") if isinstance(item, dict) else None
         if not isinstance(status, str):
             return False
@@ -200,7 +200,7 @@ def _at_least(layers: list[Layer]) -> str:
 
 
 def _open_ended(layers: list[Layer]) -> bool:
-    """Return whether nobody knows yet how many bytes there are."""
+    """Return whether the total of bytes is not known yet."""
     return any(not layer.size and not layer.complete for layer in layers)
 
 
