@@ -198,7 +198,7 @@ UNEXPLAINED = "Check the repository's name, the tag or digest, and that the iden
 
 REFUSAL = re.compile(
     r"access denied|\bdenied:|\bunauthorized\b|\bforbidden\b|\bnot found\b|\b(?:name|manifest|blob) unknown\b|authoriz"
-    r"|\b40[0134]\b",
+    r"|\bbad request\b|\b40[0134]\b",
     re.IGNORECASE,
 )
 """How engines say that the registry refused an image, or does not have it; AWS says which, and why."""

@@ -212,10 +212,10 @@ CASES = [
     ),
     Case(
         "out of memory",
-        f"{KILLED}: it was out of memory, at its limit of 8 MiB. Raise mem_limit.*",
+        f"{KILLED}: it was out of memory, at its limit of 16 MiB. Raise mem_limit.*",
         out_of_memory,
         DockerContainerFailedException,
-        {"mem_limit": "8m"},
+        {"mem_limit": "16m"},
     ),
     Case(
         "killed, not out of memory",
