@@ -1,11 +1,11 @@
 """
 Run many containers on many workers, from two accounts and two regions.
 
-Each worker uses its own engine and its own AWS identity. Every mapped task instance asks for its own token on
-the worker where it runs; if that worker dies, the retry asks for another on the next worker.
+Each worker uses its own engine and its own AWS identity. Every mapped task instance requests its own token on the
+worker where it runs. If that worker dies, the retry requests a new token on another worker.
 
-`shared` is in another account whose repository policy admits the workers. For `report`, the AWS connection
-`other_account` names a role there.
+`shared` is in another account, and its repository policy allows the workers. `report` uses a role in that account, set
+in the AWS connection `other_account`.
 """
 
 from datetime import timedelta

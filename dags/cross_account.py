@@ -1,11 +1,11 @@
 """
-Run images of two accounts and two regions.
+Run images from two accounts and two regions.
 
-`mine` is in the account and region of the worker's own AWS identity, and needs nothing.
+`mine` is in the account and region of the worker's own AWS identity, and needs no settings.
 
-`theirs` is in another account and region. The AWS connection `other_account` holds the ARN of a role there
-(`role_arn` in its extra field); the token is asked for as that role, in the region of the image. Without a
-role, a repository policy in the other account, which admits the worker's own identity, does as well.
+`theirs` is in another account and region. The AWS connection `other_account` has the ARN of a role there (`role_arn` in
+its extra field). The task requests the token as that role, in the region of the image. Instead of a role, a repository
+policy in the other account can allow the worker's own identity.
 """
 
 from airflow import DAG

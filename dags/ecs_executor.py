@@ -1,9 +1,9 @@
 """
-Run a container from an Airflow task that is itself a container of Amazon ECS, started by the AWS ECS executor.
+Run a container from an Airflow task that itself runs in Amazon ECS, started by the AWS ECS executor.
 
-There is no key anywhere: with `aws_conn_id=None`, the token is asked for as the task role, which is the
-`taskRoleArn` of the executor's task definition. The engine is that of the EC2 instance; the task definition
-mounts its socket `/var/run/docker.sock` as a volume.
+No access key is needed: with `aws_conn_id=None`, Airflow requests the token as the task role, the `taskRoleArn` of the
+executor's task definition. The engine is that of the EC2 instance. The task definition mounts its socket,
+`/var/run/docker.sock`, as a volume.
 """
 
 from airflow import DAG

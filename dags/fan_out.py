@@ -1,7 +1,7 @@
 """
 Run one task for each of several images, some private, one public.
 
-Every mapped task instance asks for its own token, if and when its engine has to pull.
+Every mapped task instance requests its own token when its engine has to pull.
 """
 
 from airflow import DAG

@@ -1,7 +1,7 @@
 """
-Pull an image in one's own code, here so that later tasks find it on the engine.
+Pull an image in your own code, here so that later tasks find it on the engine.
 
-The client of `EcrDockerHook` is docker-py's `APIClient`. It asks for a token at each pull, so it may be kept for long.
+The client of `EcrDockerHook` is docker-py's `APIClient`. It requests a token for each pull, so you can keep it.
 """
 
 import os

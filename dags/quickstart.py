@@ -1,4 +1,4 @@
-"""Run a container whose image is in Amazon ECR."""
+"""Run a container with an image from Amazon ECR."""
 
 import os
 

@@ -1,9 +1,10 @@
 """
-Run a container on an engine elsewhere, for a worker that has none: on AWS Fargate, for instance.
+Run a container on a remote engine, for a worker without its own, such as one on AWS Fargate.
 
-The worker asks AWS for the token, as its task role; the engine needs no AWS identity. Both sides show each other
-a certificate; the worker's files are named as Docker's own client names them, in `DOCKER_CERT_PATH`. If the first
-engine cannot be connected to, the second is used. `mount_tmp_dir=False`, because the two share no disk.
+The worker requests the token as its task role. The engine needs no AWS identity. Worker and engine authenticate each
+other with certificates. The worker's files are in `DOCKER_CERT_PATH`, with the names that Docker's own client uses. If
+the connection to the first engine fails, the task uses the second. `mount_tmp_dir` is `False` because worker and engine
+share no disk.
 """
 
 import os

@@ -1,8 +1,8 @@
 """
-Run a container as a Docker Swarm service, on whichever node suits.
+Run a container as a Docker Swarm service, on any node that matches `placement`.
 
-The engine at `DOCKER_HOST` manages the Swarm. It is given one token, asks the registry with it for the image, and hands
-it on to the node, which pulls with it. Swarm keeps it with the service; `auto_remove` removes that.
+The engine at `DOCKER_HOST` manages the Swarm. It checks the image in the registry with one token, and passes the token
+to the node for its pull. Swarm stores the token with the service, which `auto_remove` removes.
 """
 
 from airflow import DAG

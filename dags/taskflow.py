@@ -1,9 +1,9 @@
 """
-Run functions in containers whose image is in Amazon ECR.
+Run functions in containers with an image from Amazon ECR.
 
-`ecr_docker_task` is `@task.ecr_docker` by a name that type checkers know; it takes the parameters of `@task.docker`
-and of `EcrDockerOperator`. The image needs `bash` and Python. Only the source of the function gets there, so it
-imports what it needs.
+`ecr_docker_task` is the same as `@task.ecr_docker`, but visible to type checkers. It takes the parameters of
+`@task.docker` and of `EcrDockerOperator`. The image needs `bash` and Python. Only the source of the function runs in
+the container, so import modules inside the function.
 """
 
 from airflow import DAG

@@ -1,4 +1,4 @@
-"""DockerOperator for Amazon ECR: a fresh authorization token for every pull, kept nowhere."""
+"""DockerOperator for Amazon ECR: a fresh authorization token for every pull, stored nowhere."""
 
 from importlib import import_module
 from importlib.metadata import version
@@ -35,7 +35,7 @@ __all__ = [
     "ecr_docker_task",
 ]
 
-# Loaded when first asked for: every Airflow process reads this package's provider info, and few use its operator.
+# Imported on first use: every Airflow process reads this package's provider info, but few use its operator.
 _HOMES = {
     "EcrDockerHook": "hook",
     "EcrDockerOperator": "operator",
@@ -47,7 +47,7 @@ _HOMES = {
 if TYPE_CHECKING:
     __version__: str
 else:
-    # Unseen by type checkers, who would take any name for good.
+    # Hidden from type checkers, which would otherwise accept any name.
     def __getattr__(name: str) -> Any:
         if name == "__version__":
             return version("ecr-docker-operator")

@@ -1,4 +1,4 @@
-"""What differs between versions of Airflow; no other file knows."""
+"""All differences between versions of Airflow."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ mask_secret = _find_mask_secret()
 
 
 def use_database() -> None:
-    """Let connections be looked up in Airflow's database, too, where this process is not a task's.
+    """Let a process outside a task look up connections in Airflow's database.
 
-    From Airflow 3.1 on, a process has to say so, as ``airflow connections test`` does.
+    Airflow 3.1 and later need this setting, which ``airflow connections test`` also sets.
     """
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
 

@@ -1,4 +1,4 @@
-"""``@task.ecr_docker``: a function that runs in a container whose image is in Amazon ECR."""
+"""``@task.ecr_docker`` runs a function in a container with an image from Amazon ECR."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class _EcrDockerDecoratedOperator(_DockerDecoratedOperator, EcrDockerOperator):
         dict.fromkeys((*EcrDockerOperator.template_fields, *_DockerDecoratedOperator.template_fields))
     )
 
-    template_fields_renderers = {  # noqa: RUF012 - as _DockerDecoratedOperator has it
+    template_fields_renderers = {  # noqa: RUF012 - same as in _DockerDecoratedOperator
         **EcrDockerOperator.template_fields_renderers,
         **_DockerDecoratedOperator.template_fields_renderers,
     }
 
     def get_python_source(self) -> str:
         """Return the source of the function, without the decorator that made it a task."""
-        # Airflow takes away what is called like custom_operator_name; ours has a second name.
+        # Airflow removes only the decorator named in custom_operator_name, and ours has a second name.
         source: str = super().get_python_source()  # type: ignore[no-untyped-call]
         lines = source.splitlines(keepends=True)
         function = ast.parse(source).body[0]
@@ -46,16 +46,16 @@ def ecr_docker_task(
     **kwargs: Any,
 ) -> TaskDecorator:
     """
-    Make a task of a function, which runs in a container whose image is in Amazon ECR.
+    Turn a function into a task that runs in a container with an image from Amazon ECR.
 
-    Also known as ``@task.ecr_docker``, a name that type checkers do not know. The image must have ``bash`` and
-    Python, as for ``@task.docker``.
+    Same as ``@task.ecr_docker``, but visible to type checkers. The image must have ``bash`` and Python, as for
+    ``@task.docker``.
 
     :param python_callable: function to decorate.
-    :param multiple_outputs: whether each item of the returned dictionary becomes an XCom of its own, by its
-        key. Default: as the function's return annotation says, else not.
+    :param multiple_outputs: whether to push each item of the returned dictionary as a separate XCom, under its key.
+        Default: taken from the function's return annotation, else ``False``.
     :param kwargs: parameters of ``@task.docker`` (``python_command``, ``expect_airflow``, ``serializer``) and of
-        EcrDockerOperator.
+        :class:`EcrDockerOperator`.
     """
     return task_decorator_factory(
         python_callable=python_callable,
@@ -66,7 +66,7 @@ def ecr_docker_task(
 
 
 def _name(decorator: ast.expr) -> str | None:
-    """Return the last name of *decorator*, which may be called and dotted."""
+    """Return the last part of a decorator's name, without its call."""
     if isinstance(decorator, ast.Call):
         decorator = decorator.func
     return getattr(decorator, "attr", getattr(decorator, "id", None))

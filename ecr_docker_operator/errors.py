@@ -1,6 +1,6 @@
-"""Everything this package can fail with: classes that put strings together, and ask nobody.
+"""The errors of this package. They only format messages: no input or output.
 
-A message names the image or the parameter, says what happened, and then what to do; it never contains a token.
+A message names the image or the parameter, says what happened, then what to do. It never contains a token.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class EcrError(AirflowException):
-    """Base of all errors of this package."""
+    """Base class of all errors of this package."""
 
 
 class EcrInputError(EcrError):
@@ -25,12 +25,12 @@ class EcrInputError(EcrError):
 
     @classmethod
     def registry_id(cls, value: str) -> EcrInputError:
-        """Return the error for a registry id that is not an AWS account."""
+        """Return the error for a registry id that is not an AWS account id."""
         return cls(f"registry_id: expected an AWS account of 12 digits, such as '012345678901', got {value!r}.")
 
     @classmethod
     def region_name(cls, value: str) -> EcrInputError:
-        """Return the error for a region that no AWS partition can have."""
+        """Return the error for a region name that matches no AWS partition."""
         return cls(f"region_name: no AWS partition has a region like {value!r}; expected one such as 'eu-west-1'.")
 
     @classmethod
@@ -40,7 +40,7 @@ class EcrInputError(EcrError):
 
     @classmethod
     def scheme(cls, image: str) -> EcrInputError:
-        """Return the error for an image that is written as a URL."""
+        """Return the error for an image written as a URL."""
         scheme, _, rest = image.partition("://")
         return cls(f"image: {image!r} starts with a scheme; omit '{scheme}://' and write {rest!r}.")
 
@@ -84,7 +84,7 @@ class EcrInputError(EcrError):
 
     @classmethod
     def no_region_of_alias(cls, image: str, registry_id: str) -> EcrInputError:
-        """Return the error for a registry id without a region, beside a host that is not Amazon ECR's."""
+        """Return the error for a registry id without a region when the image's host is not Amazon ECR's."""
         return cls(
             f"region_name: the host of the image {image!r} is not one of Amazon ECR's, and registry_id {registry_id} "
             "alone does not say which registry it is; set region_name, or omit registry_id."
@@ -92,7 +92,7 @@ class EcrInputError(EcrError):
 
     @classmethod
     def bad_alias(cls, registry_host: str) -> EcrInputError:
-        """Return the error for an alias that is not a host, or is one of Amazon ECR's own."""
+        """Return the error for an alias that is not a host, or is an Amazon ECR host itself."""
         return cls(
             "registry_host: expected the host, with its port if it has one, of a registry that is not Amazon ECR's by "
             f"its name, such as 'registry.example.com:5000', got {registry_host!r}."
@@ -115,7 +115,7 @@ class EcrInputError(EcrError):
 
     @classmethod
     def image_retention_of_swarm(cls) -> EcrInputError:
-        """Return the error for a retention on engines that the task does not reach."""
+        """Return the error for ``image_retention`` on a Swarm, because the task cannot reach the nodes' engines."""
         return cls(
             "image_retention: the images of a Swarm are on its nodes, whose engines the task does not reach; "
             "omit image_retention, or set it to None."
@@ -123,7 +123,7 @@ class EcrInputError(EcrError):
 
     @classmethod
     def tls_files(cls, answer: str) -> EcrInputError:
-        """Return the error for TLS files of the engine that docker-py does not find."""
+        """Return the error for engine TLS files that docker-py cannot find."""
         return cls(
             f"tls_ca_cert, tls_client_cert, tls_client_key: {_sentence(answer)} "
             "Check that the worker has files at these paths."
@@ -131,37 +131,37 @@ class EcrInputError(EcrError):
 
 
 class EcrTokenError(EcrError):
-    """AWS was asked for an authorization token and gave none."""
+    """AWS did not return an authorization token."""
 
     @classmethod
     def refused(cls, registry: str, identity: str, answer: str, step: str) -> EcrTokenError:
         """Return the error for what AWS or botocore answered.
 
-        :param registry: description of the registry that the token was for.
-        :param identity: description of the AWS identity that asked.
+        :param registry: description of the registry.
+        :param identity: description of the AWS identity that made the request.
         :param step: what to do.
         """
         return cls(f"{registry}: no authorization token for {identity}. {_sentence(answer)} {step}".rstrip())
 
     @classmethod
     def unreadable(cls, registry: str, identity: str) -> EcrTokenError:
-        """Return the error for an answer without a token of the documented form; parameters as above."""
+        """Return the error for an answer without a valid token; for the parameters, see :meth:`refused`."""
         return cls.refused(registry, identity, hints.NO_TOKEN, hints.next_step(hints.AWS, hints.NO_TOKEN))
 
     def for_image(self, image: str) -> EcrTokenError:
-        """Return the same error with the name of the image that was to be pulled."""
+        """Return the same error, with the name of the image in front."""
         return type(self)(f"{image}: not pulled. {self}")
 
 
 class EcrPullError(EcrError):
-    """The engine was asked to pull an image from Amazon ECR and could not."""
+    """The engine could not pull an image from Amazon ECR."""
 
     token_refused = False
-    """Whether the registry refused the token, although AWS gives the image to its identity: a new one may help."""
+    """Whether the registry refused the token although its identity may pull the image. A new token may help."""
 
     @classmethod
     def refused(cls, image: str, registry: str, identity: str, answer: str, step: str) -> EcrPullError:
-        """Return the error for what AWS answered about the image, or the engine, over HTTP or inside the pull stream.
+        """Return the error for an answer of AWS or of the engine.
 
         :param registry: description of the registry.
         :param identity: description of the AWS identity whose token was used.
@@ -175,10 +175,10 @@ class EcrEngineError(EcrError):
 
     @classmethod
     def not_connected(cls, answers: Mapping[str, str], *, untried: bool = False) -> EcrEngineError:
-        """Return the error for engines that could not be connected to.
+        """Return the error for a failed connection to all engines that were tried.
 
-        :param answers: URL of each engine that was tried -> what it answered.
-        :param untried: whether there are further URLs, which were not tried.
+        :param answers: URL of each engine that was tried, and its answer.
+        :param untried: whether some URLs were not tried.
         """
         sentences = [
             f"{url}: not connected to the Docker engine. {_sentence(answer)} "
@@ -191,25 +191,25 @@ class EcrEngineError(EcrError):
 
     @classmethod
     def lost(cls, url: str, answer: str) -> EcrEngineError:
-        """Return the error for an engine that went away, or stopped answering."""
+        """Return the error for an engine that disconnected or stopped answering."""
         step = hints.next_step(hints.LOST, answer)
         return cls(f"{url}: the connection to the Docker engine was lost. {_sentence(answer)} {step}")
 
     @classmethod
     def not_docker(cls, url: str, answer: str) -> EcrEngineError:
-        """Return the error for an answer that is not a Docker engine's."""
+        """Return the error for an answer that did not come from a Docker engine."""
         return cls(
             f"{url}: something else than a Docker engine answered. {_sentence(answer)} "
             "Check what is between the worker and the engine, such as a proxy, and whether it allows the request."
         )
 
     def for_image(self, image: str) -> EcrEngineError:
-        """Return the same error with the name of the image that was to be pulled."""
+        """Return the same error, with the name of the image in front."""
         return type(self)(f"{image}: not pulled. {self}")
 
 
 class EcrStartError(EcrError, APIError):
-    """The engine could not create or start the container; also an ``APIError``, as DockerOperator raises it."""
+    """The engine could not create or start the container; also an ``APIError``, which DockerOperator raises."""
 
     @classmethod
     def refused(cls, image: str, error: APIError) -> EcrStartError:
@@ -220,7 +220,7 @@ class EcrStartError(EcrError, APIError):
         return cls(sentence, error.response, error.explanation)
 
     def __str__(self) -> str:
-        # APIError's would put the HTTP status and the engine's URL around it.
+        # APIError.__str__ would add the HTTP status and the engine's URL.
         return str(self.args[0])
 
 
@@ -232,7 +232,7 @@ class EcrKilledError(EcrError):
 
 
 class EcrUpstreamError(EcrError):
-    """A part of docker-py that this package needs has moved."""
+    """The installed docker-py lacks a part that this package needs."""
 
     @classmethod
     def moved(cls, part: str, installed: str) -> EcrUpstreamError:
@@ -246,7 +246,7 @@ class EcrUpstreamError(EcrError):
 def container_killed(image: str, *, out_of_memory: bool, limit: int) -> str:
     """Return why a container was killed.
 
-    :param limit: its memory limit in bytes; 0 is none.
+    :param limit: memory limit of the container in bytes; 0 means no limit.
     """
     killed = f"{image}: the container was killed (exit code 137)"
     if not out_of_memory:
@@ -257,7 +257,7 @@ def container_killed(image: str, *, out_of_memory: bool, limit: int) -> str:
 
 
 def other_platform(image: str, image_platform: str, engine_platform: str) -> str:
-    """Return why a container could not run a program, which the system calls an exec format error."""
+    """Return why a container failed with an exec format error."""
     return (
         f"{image}: the image is for {image_platform}, and the engine runs {engine_platform}, where its programs end "
         f"with 'exec format error' unless they are emulated. Push an image for {engine_platform}, too."
@@ -265,7 +265,7 @@ def other_platform(image: str, image_platform: str, engine_platform: str) -> str
 
 
 def printable(text: str) -> str:
-    """Return *text* with escapes in place of what could forge a line of a log, or steer a terminal."""
+    """Return *text* with control characters escaped, so that it cannot forge log lines or control a terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii") for c in text)
 
 

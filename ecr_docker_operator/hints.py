@@ -1,7 +1,6 @@
-"""The next step after a failure: which piece of an answer leads to which advice.
+"""Tables of next steps after a failure, one for each source of errors.
 
-Pure data, one table for each source of answers, and one function that walks them.
-``python -m tests.troubleshooting`` writes them into ``dags/TROUBLESHOOTING.md``.
+``python -m tests.troubleshooting`` writes them to ``dags/TROUBLESHOOTING.md``.
 """
 
 from __future__ import annotations
@@ -11,15 +10,15 @@ from typing import NamedTuple
 
 
 class Hint(NamedTuple):
-    """One row: if an answer contains all *pieces*, in upper or lower case, *step* is what to do."""
+    """One row: if an answer contains all *pieces*, ignoring case, *step* says what to do."""
 
     pieces: tuple[str, ...]
     step: str
-    """A format string; the names in braces are those that :func:`next_step` is given."""
+    """Format string; :func:`next_step` fills in the names in braces."""
 
 
 def next_step(table: tuple[Hint, ...], answer: str, **names: str) -> str:
-    """Return the step of the first row in *table* that fits *answer*; empty if none does.
+    """Return the step of the first row in *table* that matches *answer*; empty if none does.
 
     :param names: values for the names in braces, such as ``region``.
     """
@@ -28,18 +27,18 @@ def next_step(table: tuple[Hint, ...], answer: str, **names: str) -> str:
     return step.format(**names)
 
 
-TOKEN_EXPIRED = "authorization token has expired"  # noqa: S105 - what the registry says
-"""What Amazon ECR's registry says of an authorization token that is older than 12 hours."""
+TOKEN_EXPIRED = "authorization token has expired"  # noqa: S105 - a message
+"""The registry's message for an authorization token that is older than 12 hours."""
 TOKEN_REFUSED = "The registry refused the token, although AWS gives the image to this identity"  # noqa: S105 - likewise
-"""What we say where AWS does not confirm the refusal of an image."""
+"""Our message if the registry refuses an image, but AWS says that the identity may pull it."""
 LAYER_REFUSED = "A layer was refused, although AWS gives it to this identity"
-"""What we say where that was the request for a layer, which Amazon ECR redirects to Amazon S3."""
-NO_TOKEN = "AWS answered without a token of the form 'user:password' in base64"  # noqa: S105 - a sentence
-"""What we say for an answer in which there is no token (Amazon ECR API Reference, "AuthorizationData")."""
+"""The same for a layer, which Amazon ECR redirects to Amazon S3."""
+NO_TOKEN = "AWS answered without a token of the form 'user:password' in base64"  # noqa: S105 - likewise
+"""Our message for an answer without a valid token (Amazon ECR API Reference, "AuthorizationData")."""
 NO_PLATFORM = "There is no image for the platform that the engine runs"
-"""What we say for :data:`OTHER_PLATFORM`."""
+"""Our message for :data:`OTHER_PLATFORM`."""
 NO_CONFIGURATION = "the engine could not read the image's configuration, and does not say why"
-"""What we say for an engine that names no platform of an image (Docker Engine API, "Get image information")."""
+"""Our message if the engine returns no platform for an image (Docker Engine API, "Get image information")."""
 
 _PULL_ACTIONS = "ecr:BatchGetImage and ecr:GetDownloadUrlForLayer"
 _RETRY = "The task can be tried again."
@@ -50,7 +49,7 @@ _ENDPOINT = "Check the way to AWS: without internet, a VPC endpoint {vpc}.%s wit
 _SSO = "Log in with 'aws sso login' where the worker runs, or give it a role."
 _THROTTLED = "Let fewer tasks pull at once, or ask AWS for a higher quota."
 
-# AWS's error codes stand in brackets; the rest are botocore's own sentences. Those that quote another one come first.
+# AWS's error codes are in parentheses; the rest is botocore's text. Messages that quote another one come first.
 AWS = (
     Hint(
         ("Error when retrieving credentials from",),
@@ -113,8 +112,8 @@ _NOT_ACCEPTED = (
     "region_name."
 )
 
-# AWS's answer about an image: error codes, and the codes of failures, of BatchGetImage and GetDownloadUrlForLayer
-# (Amazon ECR API Reference).
+# AWS's answer about an image: error and failure codes of BatchGetImage and GetDownloadUrlForLayer (Amazon ECR API
+# Reference).
 IMAGE = (
     Hint((TOKEN_REFUSED,), f"A new token did not help: {_NOT_ACCEPTED}"),
     Hint((LAYER_REFUSED,), _S3),
@@ -161,9 +160,9 @@ _BROKEN = f"The transfer broke off. {_RETRY}"
 _DAMAGED = f"What arrived is not what was asked for. {_RETRY}"
 
 OTHER_PLATFORM = ("no matching manifest", "no match for platform", "cannot be used on this platform")
-"""Words of engines for an image that is not there for what they run."""
+"""Engine messages for an image that has no variant for the engine's platform."""
 
-# What AWS cannot know, in the engine's words, which differ with its version and image store.
+# Problems that only the engine can see; its messages depend on its version and image store.
 REGISTRY = (
     Hint((NO_PLATFORM,), "Push an image for the platform of the engine, too."),
     Hint(("no basic auth credentials",), "The engine sent no login. Please report this with the versions you use."),
@@ -194,14 +193,14 @@ REGISTRY = (
 )
 
 UNEXPLAINED = "Check the repository's name, the tag or digest, and that the identity may pull it."
-"""The step after a refusal about which AWS cannot be asked."""
+"""The step after a refusal that AWS cannot explain."""
 
 REFUSAL = re.compile(
     r"access denied|\bdenied:|\bunauthorized\b|\bforbidden\b|\bnot found\b|\b(?:name|manifest|blob) unknown\b|authoriz"
     r"|\bbad request\b|\b40[0134]\b",
     re.IGNORECASE,
 )
-"""How engines say that the registry refused an image, or does not have it; AWS says which, and why."""
+"""Engine messages for an image that the registry refused or does not have; AWS then gives the reason."""
 
 _NO_ENGINE = "Start the engine there, or set docker_url to where it is."
 _CLIENT_CERTIFICATE = (
@@ -213,7 +212,7 @@ _PEM = "Check that tls_ca_cert, tls_client_cert and tls_client_key are files in 
 _NO_TLS = "That port does not use TLS: correct it, or omit tls_ca_cert, tls_client_cert and tls_client_key."
 _OTHER_NAME = "Use a host name in docker_url that is in the engine's certificate; tls_hostname has no effect."
 
-# Why an engine could not be reached: the system's words, Go's and OpenSSL's, which differ with the version.
+# Why an engine could not be reached: messages of the system, Go and OpenSSL, which depend on the version.
 ENGINE = (
     Hint(("No such file or directory",), _NO_ENGINE),
     Hint(("Connection refused",), _NO_ENGINE),

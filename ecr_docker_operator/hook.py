@@ -1,4 +1,4 @@
-"""DockerHook whose client logs in to Amazon ECR by itself, at each pull."""
+"""DockerHook with a client that logs in to Amazon ECR at each pull."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ class EcrDockerHook(DockerHook):
     """
     Interact with a Docker engine that pulls from Amazon ECR.
 
-    The client of this hook asks AWS for an authorization token each time a request needs one:
-    a pull, the creation of a Swarm service, the inspection of an image in its registry.
+    The client requests an authorization token for each request that needs one: to pull an image, to create a Swarm
+    service, or to inspect an image in its registry.
 
-    :param docker_conn_id: Docker connection for another registry. One for Amazon ECR is
-        not used, and can be deleted. Default: none.
-    :param aws_conn_id: AWS connection whose identity asks for the token. ``None``: boto3's own credential
-        chain on the worker. Default: ``aws_default``, which is that chain where no such connection exists.
-    :param registry_host: host (and port) that stands for a private registry, for instance
-        an alias or a proxy. Needs ``registry_id`` and ``region_name``.
+    :param docker_conn_id: Docker connection for another registry. A connection for Amazon ECR is not used, and can be
+        deleted. Default: ``None``.
+    :param aws_conn_id: AWS connection that requests the token. ``None``: boto3's default credential chain on the
+        worker. Default: ``aws_default``, or that chain if the connection does not exist.
+    :param registry_host: host (and port) of an alias or proxy for a private registry. Requires ``registry_id`` and
+        ``region_name``.
     :param registry_id: AWS account that owns the registry at ``registry_host``, 12 digits.
     :param region_name: region of the registry at ``registry_host``.
-    :param verify: whether, or with which file of certificates, to verify the TLS certificate of AWS.
-        Default: ``None``, as the AWS connection says, else boto3's.
-    :param botocore_config: configuration of the botocore client that asks for the token; see
+    :param verify: whether to verify the TLS certificate of AWS, or the path of a CA bundle to verify it with.
+        Default: ``None``, the setting of the AWS connection, else boto3's.
+    :param botocore_config: configuration of the botocore client that requests the token; see
         ``botocore.config.Config``.
 
-    All other parameters are DockerHook's.
+    All other parameters are those of DockerHook.
 
-    :raises EcrInputError: if ``registry_host``, ``registry_id`` and ``region_name`` name no registry.
-    :raises EcrEngineError: when the client is made, if no engine can be connected to.
-    :raises EcrUpstreamError: when the client is made, if docker-py keeps its logins elsewhere.
+    :raises EcrInputError: if ``registry_host``, ``registry_id`` and ``region_name`` do not identify a registry.
+    :raises EcrEngineError: when the client is created, if it cannot connect to an engine.
+    :raises EcrUpstreamError: when the client is created, if the installed docker-py is not supported.
     """
 
     _refusals: RefusalLog | None = None
     for_operator = False
-    """Whether DockerOperator logs what the client's streams yield."""
+    """Whether DockerOperator logs the items of the client's streams."""
     records_pull_times = False
-    """Whether the engine is made to record when it pulls an image."""
+    """Whether to make the engine record when it pulls an image."""
     _killed = False
 
     def __init__(
@@ -87,16 +87,17 @@ class EcrDockerHook(DockerHook):
         for_operator: bool = False,
         records_pull_times: bool = False,
     ) -> EcrDockerHook:
-        """Turn *hook*, whose client does not exist yet, into one that pulls from Amazon ECR, in place, and return it.
+        """Turn *hook* into an EcrDockerHook, in place, and return it.
 
-        A hook of another class than DockerHook keeps its overrides: its class becomes the second base.
+        The client of *hook* must not exist yet. A subclass of DockerHook keeps its overrides.
 
-        :param registry: registry of the task's image, whatever its host; ``None`` if it is not on Amazon ECR.
-        :param engine_urls: those of *hook*.
-        :param for_operator: whether DockerOperator logs what the client's streams yield.
-        :param records_pull_times: whether the engine is made to record when it pulls an image.
+        :param identity: AWS identity that requests tokens.
+        :param registry: registry of the task's image, also behind an alias; ``None`` if it is not in Amazon ECR.
+        :param engine_urls: engine URLs of *hook*.
+        :param for_operator: whether DockerOperator logs the items of the client's streams.
+        :param records_pull_times: whether to make the engine record when it pulls an image.
         """
-        # In place, so that it reaches the engine by exactly what DockerOperator gave it.
+        # In place, so that it keeps all settings from DockerOperator.
         theirs = type(hook)
         if theirs is DockerHook:
             hook.__class__ = cls
@@ -111,17 +112,17 @@ class EcrDockerHook(DockerHook):
         return ours
 
     def __getstate__(self) -> dict[str, Any]:
-        # docker-py's client does not work once it was pickled; a copy makes its own.
+        # docker-py's client does not work after pickling; a copy creates its own.
         return {name: value for name, value in vars(self).items() if name != "api_client"}
 
     @property
     def log(self) -> Any:
-        """Logger of the hook; while it connects, one that keeps the reasons why it cannot."""
+        """Logger of the hook; while the hook connects, it also keeps the errors."""
         return self._refusals or super().log
 
     @cached_property
     def api_client(self) -> EcrClient:
-        """Client of the engine, made and logged in as DockerHook does, that pulls from Amazon ECR (cached)."""
+        """Client that pulls from Amazon ECR, and has the login of ``docker_conn_id`` as in DockerHook (cached)."""
         if self.docker_conn_id and self._is_for_ecr(self.docker_conn_id):
             self.log.warning(
                 "Docker connection %r holds a login for Amazon ECR. It is not used, because every pull gets a "
@@ -129,7 +130,7 @@ class EcrDockerHook(DockerHook):
                 self.docker_conn_id,
             )
             self.docker_conn_id = None
-        # Before there is a client, which would be found again without our logins.
+        # Before the client exists: it is cached, and would then be used without our logins.
         check_upstream()
         refusals = self._refusals = RefusalLog(super().log, self.engine_urls)
         try:
@@ -156,9 +157,9 @@ class EcrDockerHook(DockerHook):
         return cast("EcrClient", super().get_conn())
 
     def start_nothing(self) -> None:
-        """Keep the client, which may not exist yet, from starting the next container or service.
+        """Prevent the client, which may not exist yet, from starting its next container or service.
 
-        If the last one has started already, nothing is kept from starting: the task may run again.
+        Has no effect if the container has already started, because the task may run again.
         """
         self._killed = not (self.client_created and self.api_client.started)
 
@@ -168,7 +169,7 @@ class EcrDockerHook(DockerHook):
 
     def _is_for_ecr(self, docker_conn_id: str) -> bool:
         connection = self.get_connection(docker_conn_id)
-        # As DockerHook names the registry for its login.
+        # The same name that DockerHook uses for its login.
         registry = f"{connection.host}:{connection.port}" if connection.port else connection.host
         host = convert_to_hostname(registry or "")
         if self.registry and self.registry.host.lower() == host.lower():

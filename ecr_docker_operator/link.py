@@ -1,4 +1,4 @@
-"""The link to its image that Airflow shows at a task."""
+"""The link to the image on the page of a task in Airflow's UI."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ log = logging.getLogger(__name__)
 class EcrImageLink(BaseOperatorLink):
     """Link to the page of a task's image in the AWS console, or in the Amazon ECR Public Gallery.
 
-    Only the task knows where its image is, once its templates are rendered. Airflow 3 asks the task when it has ended,
-    also when it has failed, and stores the answer as an XCom. Airflow 2 asks its webserver, where nothing is rendered.
-    For that, and while the task runs, the task stores its link by itself, in the same place.
+    The image is known only in the task, after its templates are rendered. Airflow 3 calls :meth:`get_link` in the task
+    when it ends, also after a failure, and stores the result as an XCom. Airflow 2 calls it in the webserver, where
+    templates are not rendered. So the task also stores the link in the same XCom when it starts.
     """
 
     name = "Amazon ECR image"
     xcom_key = "_link_EcrImageLink"
-    """Key of the XCom; the one that Airflow 3 uses by default."""
+    """Key of the XCom, the same as Airflow 3's default."""
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
-        """Return the URL; empty if the image is not on Amazon ECR, or AWS has published no page for it."""
-        # Airflow 2's webserver has a serialized operator, of another class.
+        """Return the URL; empty if the image is not in Amazon ECR, or AWS has no page for it."""
+        # In Airflow 2's webserver, the operator is a serialized one, of another class.
         if hasattr(type(operator), "resolve_image"):
             return _find_link(operator)
         return XCom.get_value(key=self.xcom_key, ti_key=ti_key) or ""
 
     def store(self, operator: Any, context: Context) -> None:
-        """Store the link for the task whose *context* it is, if there is one."""
+        """Store the task's link as an XCom, if it has one."""
         link = _find_link(operator)
         if not link:
             return
@@ -47,7 +47,7 @@ class EcrImageLink(BaseOperatorLink):
 def _find_link(operator: Any) -> str:
     try:
         image, registry = operator.resolve_image()
-    except Exception as error:  # noqa: BLE001 - the task fails with it, and says more
+    except Exception as error:  # noqa: BLE001 - the task itself raises this error
         log.debug("%s: no link: %r", operator.image, error)
         return ""
     return (registry and console_url(image, registry)) or ""

@@ -1,4 +1,4 @@
-"""DockerOperator whose images come from Amazon ECR."""
+"""DockerOperator for images in Amazon ECR."""
 
 from __future__ import annotations
 
@@ -28,37 +28,37 @@ if TYPE_CHECKING:
 
 class EcrDockerOperator(DockerOperator):
     """
-    Execute a command inside a Docker container whose image is in Amazon ECR.
+    Execute a command inside a Docker container with an image from Amazon ECR.
 
-    A drop-in for DockerOperator. When the engine has to pull the image, AWS is asked for an authorization
-    token in the region of the image's registry. It is used for that one pull and kept nowhere. Images
-    of other registries are DockerOperator's.
+    A drop-in replacement for DockerOperator. When the engine has to pull the image, the task requests an authorization
+    token in the region of the image's registry. The token is used for one pull and stored nowhere. Images in other
+    registries are handled by DockerOperator.
 
-    :param image: image to run. (templated) With ``registry_id`` it may omit the registry's host.
-    :param aws_conn_id: AWS connection whose identity asks for the token. ``None``: boto3's own credential
-        chain on the worker. Default: ``aws_default``, which is that chain where no such connection exists.
-        (templated)
+    :param image: image to run. With ``registry_id``, it may omit the registry's host. (templated)
+    :param aws_conn_id: AWS connection that requests the token. ``None``: boto3's default credential chain on the
+        worker. Default: ``aws_default``, or that chain if the connection does not exist. (templated)
     :param region_name: region of the registry. Default: the one in the image's host. (templated)
     :param registry_id: AWS account that owns the registry, 12 digits. Default: the one in the image's host.
-        An image that names no host is then pulled from that account's registry in ``region_name`` (default:
-        the region of the AWS connection, else boto3's). Together with ``region_name``,
-        it also names the registry behind a host that is not one of Amazon ECR's, such as an alias. (templated)
-    :param verify: whether, or with which file of certificates, to verify the TLS certificate of AWS.
-        Default: ``None``, as the AWS connection says, else boto3's. (templated)
-    :param botocore_config: configuration of the botocore client that asks for the token; see
-        ``botocore.config.Config``. Default: 5 seconds to connect, 15 to answer, 8 attempts in all.
-    :param image_retention: how long images of this repository in Amazon ECR stay on the engine. After a task that
-        succeeded, images that were pulled longer ago are removed, except for its own and those of containers, running
-        or not. Images that others pulled count from when this operator first sees them. Default: ``None``: they stay.
+        If the image has no host, it is pulled from this account's registry in ``region_name`` (default: the region of
+        the AWS connection, else boto3's). If its host is not one of Amazon ECR's, such as an alias, ``registry_id`` and
+        ``region_name`` together identify the registry behind it. (templated)
+    :param verify: whether to verify the TLS certificate of AWS, or the path of a CA bundle to verify it with.
+        Default: ``None``, the setting of the AWS connection, else boto3's. (templated)
+    :param botocore_config: configuration of the botocore client that requests the token; see
+        ``botocore.config.Config``. Default: time-outs of 5 seconds to connect and 15 to read, 8 attempts in total.
+    :param image_retention: how long images of this repository in Amazon ECR stay on the engine. After a successful
+        task, images that were pulled longer ago are removed, except for the task's own and those of containers,
+        running or stopped. For images pulled by others, the time starts when this operator first sees them.
+        Default: ``None``, images are not removed.
 
-    All other parameters are DockerOperator's.
+    All other parameters are those of DockerOperator.
 
     :raises EcrInputError: for invalid parameters: when the DAG is parsed or, for templates, when the task runs,
         before anything is contacted.
-    :raises EcrEngineError: when the task runs, if no engine can be connected to.
-    :raises EcrTokenError: when the task runs, if AWS gives no token.
+    :raises EcrEngineError: when the task runs, if it cannot connect to an engine.
+    :raises EcrTokenError: when the task runs, if AWS returns no token.
     :raises EcrPullError: when the task runs, if the engine cannot pull the image.
-    :raises EcrUpstreamError: when the task runs, if docker-py has no place for logins.
+    :raises EcrUpstreamError: when the task runs, if the installed docker-py is not supported.
     """
 
     template_fields: Sequence[str] = (
@@ -68,7 +68,7 @@ class EcrDockerOperator(DockerOperator):
         "registry_id",
         "verify",
     )
-    template_fields_renderers = {  # noqa: RUF012 - as DockerOperator has it
+    template_fields_renderers = {  # noqa: RUF012 - same as in DockerOperator
         **DockerOperator.template_fields_renderers,
         "command": "bash",
         "environment": "json",
@@ -97,7 +97,7 @@ class EcrDockerOperator(DockerOperator):
         self.image_retention = image_retention
         self._validate_retention()
         reference.validate(_literal(image), _literal(_text(registry_id)), _literal(region_name))
-        # Outside of a DAG, DockerOperator accepts an empty name: the provider's own tests use one.
+        # Outside a DAG, DockerOperator accepts an empty name, which the provider's own tests use.
         if self.has_dag():  # type: ignore[no-untyped-call]
             reference.validate_name(_literal(image))
 
@@ -105,11 +105,11 @@ class EcrDockerOperator(DockerOperator):
         validate_retention(self.image_retention)
 
     def resolve_image(self) -> tuple[str, EcrRegistry | None]:
-        """Return the image's full name, and its registry; ``None`` for an image that is not on Amazon ECR.
+        """Return the image's full name and its registry; ``None`` if the image is not in Amazon ECR.
 
-        Decided by what the operator's parameters are now, so templates have to be rendered.
+        Uses the current values of the operator's parameters, so templates must be rendered.
 
-        :raises EcrInputError: if the parameters contradict each other, or do not say which registry it is.
+        :raises EcrInputError: if the parameters contradict each other, or do not identify a registry.
         """
         if self.has_dag():  # type: ignore[no-untyped-call]
             reference.validate_name(self.image)
@@ -121,7 +121,7 @@ class EcrDockerOperator(DockerOperator):
 
     @cached_property
     def hook(self) -> EcrDockerHook:
-        """Hook whose client pulls from Amazon ECR (cached)."""
+        """Hook with a client that pulls from Amazon ECR (cached)."""
         self.image, registry = self.resolve_image()
         try:
             hook = super().hook
@@ -138,39 +138,39 @@ class EcrDockerOperator(DockerOperator):
 
     @property
     def cli(self) -> EcrClient:
-        """Client of the engine; ``image`` has its full name from here on."""
+        """Client of the engine. Also sets ``image`` to the full name."""
         client = self.hook.api_client
-        # Not only when the hook is made: a subclass may have changed the image since.
+        # Again, because a subclass may have changed the image since the hook was created.
         self.image, _ = self.resolve_image()
         return client
 
     def pre_execute(self, context: Context) -> None:
-        """Give the image its full name, before DockerOperator logs it, and store the link to it."""
+        """Set ``image`` to the full name, before DockerOperator logs it, and store the link."""
         super().pre_execute(context)
-        # Not by the hook, which is made of what the task has when it executes.
-        with suppress(Exception):  # execute raises it; here it would be folded up in the log
+        # Do not create the hook yet: it must use the parameters at execution.
+        with suppress(Exception):  # execute raises it again; here it would be in a collapsed log group
             self.image, _ = self.resolve_image()
         EcrImageLink().store(self, context)
 
     def post_execute(self, context: Context, result: Any = None) -> None:
-        """Remove old images from the engine, if ``image_retention`` is set; an error there does not fail the task."""
+        """Remove old images, if ``image_retention`` is set; an error in doing so does not fail the task."""
         super().post_execute(context, result)
         if self.image_retention and self.hook.registry:
             remove_old_images(self.cli, self.image, self.image_retention)
 
     def on_kill(self) -> None:
-        """Stop the container, and keep a pull that ends later from starting one."""
-        # Airflow 3 gives a task a few more seconds, in which its pull may end.
+        """Stop the container, or prevent its start if the pull is still running."""
+        # Airflow 3 lets a task run for a few more seconds, in which its pull may end.
         self.hook.start_nothing()
         try:
             super().on_kill()
         except NotFound as error:
-            # With auto_remove="force", a task whose time is over has removed it already.
+            # With auto_remove="force", a task that timed out has already removed it.
             self.log.info("The container does not need to be stopped: %s", error.explanation)
 
 
 def _text(value: Any) -> Any:
-    # Rendered to a native object, an account is a number; one with a leading zero stays a string.
+    # With render_template_as_native_obj, an account becomes a number, unless it starts with a zero.
     return str(value) if isinstance(value, int) else value
 
 

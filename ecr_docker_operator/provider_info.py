@@ -1,4 +1,4 @@
-"""What Airflow's list of providers shows of this package. Every Airflow process reads it, so it imports nothing."""
+"""Airflow provider metadata of this package. Every Airflow process loads it, so it imports nothing."""
 
 from __future__ import annotations
 

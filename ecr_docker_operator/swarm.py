@@ -1,4 +1,4 @@
-"""DockerSwarmOperator whose images come from Amazon ECR."""
+"""DockerSwarmOperator for images in Amazon ECR."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 
 class EcrDockerSwarmOperator(EcrDockerOperator, DockerSwarmOperator):
     """
-    Execute a command as an ephemeral Docker Swarm service whose image is in Amazon ECR.
+    Execute a command as an ephemeral Docker Swarm service with an image from Amazon ECR.
 
-    A drop-in for DockerSwarmOperator. AWS is asked for one authorization token. With it, the engine first asks
-    the registry for the image, so that a task whose image is missing or refused fails at once and says why. Then
-    the service is created with it, and the node that runs it pulls with it. Swarm keeps it with the
-    service, encrypted (Docker documentation, "Manage swarm security"), until the service is removed. Images of
-    other registries are DockerSwarmOperator's.
+    A drop-in replacement for DockerSwarmOperator. The task requests one authorization token. The engine first checks
+    the image in its registry, so that a missing or refused image fails at once with the reason. Then it creates the
+    service with the same token, and the node pulls with it. Swarm stores the token with the service, encrypted (Docker
+    documentation, "Manage swarm security"), until the service is removed. Images in other registries are handled by
+    DockerSwarmOperator.
 
-    Unlike there, ``private_environment`` and ``env_file`` reach the container, and ``tty=True`` can be used
-    together with ``enable_logging``.
+    Unlike in DockerSwarmOperator, ``private_environment`` and ``env_file`` reach the container, and ``tty=True`` works
+    with ``enable_logging``.
 
-    All parameters are EcrDockerOperator's, except for ``image_retention``, and DockerSwarmOperator's.
+    Parameters are those of EcrDockerOperator, except for ``image_retention``, and of DockerSwarmOperator.
 
-    :raises EcrInputError: as EcrDockerOperator does, and for ``image_retention``: images are on the nodes.
-    :raises EcrTokenError: when the task runs, if AWS gives no token.
+    :raises EcrInputError: as EcrDockerOperator does, and for ``image_retention``, because images are on the nodes.
+    :raises EcrTokenError: when the task runs, if AWS returns no token.
     :raises EcrPullError: when the task runs, if the registry refuses the image.
-    :raises EcrUpstreamError: when the task runs, if docker-py has no place for logins.
+    :raises EcrUpstreamError: when the task runs, if the installed docker-py is not supported.
     """
 
     template_fields: Sequence[str] = tuple(
@@ -44,7 +44,7 @@ class EcrDockerSwarmOperator(EcrDockerOperator, DockerSwarmOperator):
 
     def _run_service(self) -> Any:
         environment = self.environment
-        # Only for the service: Airflow shows the operator's own.
+        # Only for the service, because Airflow's UI shows the operator's environment.
         self.environment = {**self._env_file_variables(), **environment, **self._private_environment}
         try:
             return super()._run_service()

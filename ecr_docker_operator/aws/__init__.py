@@ -1,1 +1,1 @@
-"""What we say to AWS."""
+"""Calls to AWS."""

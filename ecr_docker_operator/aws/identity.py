@@ -19,25 +19,25 @@ DEFAULT_CONFIG: Mapping[str, Any] = {
     "read_timeout": 15,
     "retries": {"mode": "standard", "total_max_attempts": 8},
 }
-"""How a call waits, in seconds, and retries, unless the AWS connection or the user says otherwise.
+"""Time-outs (in seconds) and retries of a call; the AWS connection and ``botocore_config`` override them.
 
-Eight attempts take half a minute between the first and the last, 71 s at most. Where AWS answers 20 calls a second,
-200 callers at the same moment need 6 attempts, and 400 need 8; with 5, one in ten of 200 gets no token. botocore's
-"adaptive" mode would not help: there a client learns from its own calls, and here each call has its own client.
+Eight attempts usually span half a minute, and 71 s at most. If AWS allows 20 calls a second, 200 simultaneous callers
+need 6 attempts, and 400 need 8; with 5, one in ten of 200 gets no token. botocore's "adaptive" mode would not help: a
+client learns from its own earlier calls, and here each call has a new client.
 """
 
 USER_AGENT = "EcrDockerOperator"
-"""Name of the caller in AWS's logs, behind botocore's own."""
+"""Added to botocore's user agent, to identify the caller in AWS's logs."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class AwsIdentity:
-    """An AWS identity, and how AWS is called; the parameters are the amazon provider's.
+    """An AWS identity and the settings for calling AWS; the parameters are those of the amazon provider.
 
-    :param aws_conn_id: AWS connection; ``None``: boto3's default credential chain.
-    :param verify: whether, or with which file of certificates, to verify AWS's TLS certificate.
+    :param aws_conn_id: AWS connection. ``None``: boto3's default credential chain.
+    :param verify: whether to verify AWS's TLS certificate, or the path of a CA bundle to verify it with.
     :param botocore_config: configuration of the botocore client.
     """
 
@@ -51,7 +51,7 @@ class AwsIdentity:
         return "the worker's own AWS credentials"
 
     def describe(self) -> str:
-        """Return the same for an error message, which also says if there is no such connection."""
+        """Return the description for an error message, which also says if the connection does not exist."""
         from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 
         try:
@@ -59,14 +59,14 @@ class AwsIdentity:
                 AwsBaseHook.get_connection(self.aws_conn_id)
         except AirflowNotFoundException:
             return f"{self} (not found, so the worker's own AWS credentials)"
-        except Exception as error:  # noqa: BLE001 - the error to be reported must not be lost for this
+        except Exception as error:  # noqa: BLE001 - must not hide the error that is being reported
             log.debug("%s: not looked up: %r", self, error)
         return str(self)
 
     def default_region(self) -> str | None:
-        """Return the region of the AWS connection, else boto3's default; ``None`` if there is neither.
+        """Return the region of the AWS connection, else boto3's default; ``None`` if neither is set.
 
-        :raises EcrInputError: if they cannot be looked up, for instance in a profile that is not there.
+        :raises EcrInputError: if the lookup fails, for instance because a profile does not exist.
         """
         import boto3
         from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
@@ -74,15 +74,15 @@ class AwsIdentity:
         try:
             hook = AwsBaseHook(aws_conn_id=self.aws_conn_id, client_type="ecr")
             return hook.region_name or boto3.session.Session().region_name
-        except Exception as error:  # botocore's, and what is wrong with a connection may be anything
+        except Exception as error:  # botocore's errors, and a broken connection may raise anything
             raise EcrInputError.no_default_region(str(self), str(error)) from error
 
     def arn(self, registry: EcrRegistry) -> str:
         """Return the ARN of the caller; needs no permission (AWS STS API Reference, GetCallerIdentity).
 
-        A pull does not need it, so there are at most two attempts.
+        At most two attempts, because a pull does not need it.
 
-        :param registry: AWS is asked in its region.
+        :param registry: registry that sets the region of the call.
         """
         client = self._client(registry, "sts", retries={"mode": "standard", "total_max_attempts": 2})
         return str(client.get_caller_identity()["Arn"])
@@ -90,7 +90,7 @@ class AwsIdentity:
     def client(self, registry: EcrRegistry, **options: Any) -> Any:
         """Return a boto3 client of the service that issues the registry's tokens.
 
-        :param options: of ``botocore.config.Config``; they override the user's.
+        :param options: options of ``botocore.config.Config``; they override the user's.
         """
         return self._client(registry, registry.service, **options)
 
@@ -108,14 +108,14 @@ class AwsIdentity:
             config=self.botocore_config,
         )
         connection = hook.conn_config
-        # The hook's own calls to AWS STS use it, too.
+        # The hook uses it for its own calls to AWS STS.
         connection.botocore_config = config = Config(**DEFAULT_CONFIG).merge(hook.config).merge(Config(**options))
         if registry.fips:
             config = config.merge(Config(use_fips_endpoint=True))
         session = hook.get_session()
         ModelLoader.install(session)
-        # Not get_client_type: to name the caller to AWS, it looks through the whole stack twice, which takes
-        # as long as all the rest.
+        # Not get_client_type: it inspects the whole stack twice to name the caller, which doubles the time of a
+        # login.
         return session.client(
             service,
             endpoint_url=connection.get_service_endpoint_url(service),

@@ -1,7 +1,7 @@
-"""Asks AWS for an image's manifest: whether this identity gets the image, and why not.
+"""Asks AWS whether an identity may pull an image, and if not, why.
 
-An engine that was refused an image often cannot say why: with containerd's image store, it asks by HEAD requests, whose
-answers have no text. AWS says it in the same words whatever the engine.
+A refused engine often does not know why: with containerd's image store, it sends HEAD requests, and their answers have
+no text. AWS gives the same explanation for every engine.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ MEDIA_TYPES = (
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.oci.image.index.v1+json",
 )
-"""All kinds of manifest; AWS answers that there is no such image if it is of a kind that is not accepted."""
+"""All media types of a manifest. For a type that is not accepted, AWS answers that the image does not exist."""
 
 SECONDS = 4.0
-"""How long AWS is waited for, in all."""
+"""How long to wait for AWS in total, in seconds."""
 
 _CONFIG = {"connect_timeout": 2, "read_timeout": 3, "retries": {"mode": "standard", "total_max_attempts": 2}}
 _SERVER_ERROR = 500
@@ -42,36 +42,36 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ImageAnswer:
-    """What AWS answered."""
+    """AWS's answer about an image."""
 
     manifest: dict[str, Any] | None = None
     """The image's manifest, or index of manifests; ``None`` if AWS refused it."""
     refusal: str = ""
-    """In AWS's words, why the identity does not get the image or its layers; empty if it does."""
+    """AWS's reason for refusing the image or its layers; empty if the identity may pull it."""
 
 
 class _RefusedError(Exception):
-    """AWS refused; the message is AWS's, with the error code in brackets."""
+    """AWS refused; the message is AWS's, followed by the error code in parentheses."""
 
 
 def ask_about_image(image: str, registry: EcrRegistry, identity: AwsIdentity) -> ImageAnswer | None:
-    """Return AWS's answer about *image*; ``None`` if AWS cannot be asked, or does not say.
+    """Return AWS's answer about *image*; ``None`` if AWS cannot be reached or gives no reason.
 
-    BatchGetImage needs the permission of the same name, as a pull does (Amazon ECR User Guide, "Pulling an image").
-    Amazon ECR Public has no such call. This never raises, and returns within :data:`SECONDS`.
+    Uses BatchGetImage, which needs the same permission as a pull (Amazon ECR User Guide, "Pulling an image"). Amazon
+    ECR Public has no such call: ``None``. Never raises, and returns within :data:`SECONDS`.
     """
     if registry.registry_id is None:
         return None
     try:
-        # Here and not in the thread: it may ask Airflow for the connection.
+        # Not in the thread, because it may request the connection from Airflow.
         client = identity.client(registry, **_CONFIG)
-    except Exception as error:  # noqa: BLE001 - it is asked only after a failure, which must not be lost for this
+    except Exception as error:  # noqa: BLE001 - must not hide the failure that is being explained
         log.warning(_NOT_ASKED, image, error)
         return None
     question = _Question(client, image, registry)
     answers: list[ImageAnswer | None] = []
     context = copy_context()
-    # Time-outs of a connection bound neither a name server's answer nor one that comes byte by byte.
+    # Connection time-outs do not limit a slow name server, or an answer that arrives byte by byte.
     thread = threading.Thread(target=lambda: answers.append(context.run(question.ask)), daemon=True)
     thread.start()
     thread.join(SECONDS)
@@ -118,7 +118,7 @@ class _Question:
         return manifest
 
     def _ask_for_layer(self, manifest: dict[str, Any]) -> None:
-        # Of an index, any image will do: permissions are those of the repository.
+        # In an index, any image will do: permissions apply to the whole repository.
         if manifests := manifest.get("manifests"):
             manifest = self._manifest({"imageDigest": manifests[0]["digest"]})
         self.client.get_download_url_for_layer(**self._place, layerDigest=manifest["config"]["digest"])
@@ -126,7 +126,7 @@ class _Question:
     def _refusal(self, response: Any) -> str:
         error, status = response["Error"], response["ResponseMetadata"]["HTTPStatusCode"]
         words = _words(error["Code"], error.get("Message"))
-        # What no row knows, such as credentials that have expired since, says nothing about the image.
+        # Other errors, such as credentials that have since expired, say nothing about the image.
         known = status < _SERVER_ERROR and hints.next_step(hints.IMAGE, words, **self.registry.hint_names)
         return words if known else ""
 

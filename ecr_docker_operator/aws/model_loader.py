@@ -1,4 +1,4 @@
-"""Loads botocore's API model of one service without listing all others, which takes as long as the rest of a login."""
+"""Loads botocore's model of one service without listing all services, which would double the time of a login."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ log = logging.getLogger(__name__)
 class ModelLoader(Loader):
     """botocore's loader for a process that makes one call.
 
-    Before it loads a model, botocore's own lists all services that have one of its type, from more than 400 folders;
-    a client needs two types. This one looks in the folder of the service alone.
+    Before it loads a model, botocore's loader lists all services that have a model of that type, in more than 400
+    folders. A client needs models of two types. This loader looks only in the folder of the service.
     """
 
     @classmethod
     def install(cls, session: Any) -> None:
-        """Let *session*, one of boto3's, use this loader, unless it has another one than botocore's own."""
+        """Make the boto3 *session* use this loader, unless its loader is not botocore's default."""
         try:
-            # boto3 has no public way to it.
+            # boto3 has no public access to it.
             botocore_session = session._session  # noqa: SLF001
             loader = botocore_session.get_component("data_loader")
             if type(loader) is not Loader or type(loader.file_loader) is not JSONFileLoader:
@@ -36,11 +36,11 @@ class ModelLoader(Loader):
             quick = cls(extra_search_paths=paths, file_loader=_Files(), include_default_search_paths=False)
             botocore_session.register_component("data_loader", quick)
         except (AttributeError, TypeError) as error:
-            # A later boto3 may keep it elsewhere, or build it from other parts. Only time is lost.
+            # A later boto3 may keep or build it differently. Then a login only takes longer.
             log.debug("%r: models are loaded by botocore's own loader: %r", session, error)
 
     def list_available_services(self, type_name: str) -> Sequence[str]:
-        """Return the names of the services that have a model of that type; each is looked up when it is asked for."""
+        """Return the names of the services that have a model of that type, looked up lazily."""
         return _Services(self, type_name)
 
 
@@ -66,10 +66,10 @@ class _Services(Sequence[str]):
 
 
 class _Files(JSONFileLoader):
-    # The largest file that is not compressed is endpoints.json, 1.2 MB, for each client. botocore makes OrderedDicts
-    # of it, which dates from when a plain dict kept no order, and takes twice as long.
+    # Each client reads endpoints.json, the largest uncompressed file (1.2 MB). botocore parses it into OrderedDicts,
+    # which takes twice as long as plain dicts.
     def load_file(self, file_path: str) -> Any:
         plain = f"{file_path}.json"
-        if os.path.isfile(plain):  # noqa: PTH113 - as botocore: a folder that it may not enter has none
+        if os.path.isfile(plain):  # noqa: PTH113 - like botocore: false for a folder without access
             return json.loads(Path(plain).read_bytes())
         return super().load_file(file_path)  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""Fetches an authorization token from AWS: one call, kept nowhere."""
+"""Fetches an authorization token from AWS with one call, and does not store it."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from ecr_docker_operator.ecr.registry import EcrRegistry
 
 MASKS = 30
-"""How many secrets of one process are masked in Airflow's logs: those of its first 10 tokens, three forms each.
+"""How many secrets per process are masked in Airflow's logs: three forms of each of the first 10 tokens.
 
-A task has its own process, and usually one token. Airflow never forgets a mask, and compiles all of them into one
-expression: after 50 tokens, the next one would take Airflow 3 two seconds and 400 MB, and Airflow 2 refuses an
-expression of that size, which would fail the pull. Nothing logs a token anyway; masks are the second line of defence.
+A task has its own process, and usually one token. Airflow never removes a mask, and compiles all masks into one regular
+expression: after 50 tokens, the next one takes Airflow 3 two seconds and 400 MB, and in Airflow 2 the expression is too
+large and the pull fails. Masks are only a second line of defence: this package never logs a token.
 """
 
 _masks = count()
@@ -38,13 +38,13 @@ _masks = count()
 
 @dataclass(frozen=True)
 class EcrCredentials:
-    """A login for one registry; its secrets are masked in Airflow's logs at birth, up to :data:`MASKS`."""
+    """A login for one registry; its secrets are masked in Airflow's logs, up to :data:`MASKS`."""
 
     serveraddress: str
     username: str
     password: str = field(repr=False)
     expires_at: datetime | None = field(default=None, repr=False)
-    """When the token expires, as AWS says."""
+    """When the token expires, according to AWS."""
 
     def __post_init__(self) -> None:
         _mask(self.password)
@@ -56,7 +56,7 @@ class EcrCredentials:
 
     @property
     def auth_config(self) -> dict[str, str]:
-        """The login as the ``X-Registry-Auth`` header carries it (Docker Engine API, "Authentication")."""
+        """The content of the ``X-Registry-Auth`` header (Docker Engine API, "Authentication")."""
         return {
             "username": self.username,
             "password": self.password,
@@ -65,16 +65,16 @@ class EcrCredentials:
 
 
 def fetch_credentials(registry: EcrRegistry, identity: AwsIdentity) -> EcrCredentials:
-    """Return a login for *registry*, valid for about 12 hours, by one GetAuthorizationToken call.
+    """Return a login for *registry*, valid for 12 hours, with one GetAuthorizationToken call.
 
-    ``registryIds`` is not sent: AWS deprecated it, and a token opens every registry that its identity may
+    ``registryIds`` is not sent: AWS deprecated it, and a token gives access to every registry that its identity may
     read (Amazon ECR API Reference, GetAuthorizationToken).
 
-    :raises EcrTokenError: if AWS gives none; the message names the registry, the identity and a next step.
+    :raises EcrTokenError: if AWS returns no token; the message names the registry, the identity and the next step.
     """
     login = _decode(_get_authorization_token(registry, identity))
     if login is None:
-        # Raised here and not in _decode: an error keeps the variables of its frames, which are pieces of a token.
+        # Not raised in _decode: an error keeps the variables of its frames, and there they hold parts of a token.
         raise EcrTokenError.unreadable(str(registry), identity.describe())
     return EcrCredentials(registry.host, *login)
 
@@ -83,20 +83,20 @@ def _get_authorization_token(registry: EcrRegistry, identity: AwsIdentity) -> di
     try:
         with quiet_parser():
             answer = identity.client(registry).get_authorization_token()
-    except Exception as error:  # not only botocore's: bad settings are ValueError, TypeError, NotImplementedError
+    except Exception as error:  # also ValueError, TypeError and NotImplementedError, for bad settings
         answer = _words(error)
         step = hints.next_step(hints.AWS, f"{answer} HTTP status {_status(error)}", **_hint_names(registry))
         raise EcrTokenError.refused(str(registry), identity.describe(), answer, step) from error
     data = answer.get("authorizationData")
-    # A list from ECR, a single object from ECR Public.
+    # ECR returns a list, ECR Public a single object.
     if isinstance(data, list) and data:
         data = data[0]
-    # Something else than AWS may answer anything.
+    # A server other than AWS may answer anything.
     return data if isinstance(data, dict) else {}
 
 
 def _words(error: Exception) -> str:
-    # botocore says neither which of its attempts at a connection failed, nor how.
+    # botocore's message does not include the cause.
     if "resolve" in str(getattr(error, "kwargs", {}).get("error", "")).lower():
         return f"{error} (the name was not resolved)"
     return str(error)
@@ -133,7 +133,7 @@ def _mask(secret: str) -> None:
 
 
 class _QuietThreads(threading.local):
-    """Threads whose DEBUG records from botocore's parser are dropped: they hold the whole answer, token included."""
+    """Drops a thread's DEBUG records from botocore's parser: they contain the whole answer, with the token."""
 
     quiet = False
 
@@ -141,14 +141,14 @@ class _QuietThreads(threading.local):
         return not self.quiet or record.levelno > logging.DEBUG
 
 
-# One filter for good: to add and remove one while other threads log would let records through.
+# One permanent filter: adding and removing filters while other threads log would let records through.
 _parser_threads = _QuietThreads()
 logging.getLogger("botocore.parsers").addFilter(_parser_threads.filter)
 
 
 @contextmanager
 def quiet_parser() -> Iterator[None]:
-    """Keep botocore from logging, at DEBUG, what AWS answers to this thread."""
+    """Keep botocore from logging AWS's answers to this thread at DEBUG."""
     _parser_threads.quiet = True
     try:
         yield
@@ -157,10 +157,10 @@ def quiet_parser() -> Iterator[None]:
 
 
 class _CollectionPause:
-    """Keeps Python's garbage collection off while any thread is inside, unless it is off already.
+    """Turns Python's garbage collection off while any thread is inside, unless it is off already.
 
-    boto3, which is imported for the token, makes Python search all of Airflow's objects for garbage. That takes as
-    long as the rest of the login, and there is time for it while the engine pulls.
+    Importing boto3 triggers collections that scan all of Airflow's objects. They take as long as the rest of the login,
+    and can run later, while the engine pulls.
     """
 
     def __init__(self) -> None:
@@ -181,7 +181,7 @@ class _CollectionPause:
             self._restore()
 
     def restore_in_child(self) -> None:
-        """Forget the threads of the parent process: a fork has only its own."""
+        """Forget the threads of the parent process, which do not exist in a fork."""
         self._lock = threading.Lock()
         self._inside = 0
         self._restore()

@@ -1,1 +1,1 @@
-"""The command `check`: what would a task need, and is it there? Pulls nothing."""
+"""The ``check`` command: checks all that a task needs, without a pull."""

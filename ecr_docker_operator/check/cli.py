@@ -1,6 +1,6 @@
-"""The command ``check``, of ``python -m ecr_docker_operator`` and, from Airflow 3.2 on, of ``airflow ecr-docker``.
+"""The command ``python -m ecr_docker_operator check``; from Airflow 3.2 on, also ``airflow ecr-docker check``.
 
-Airflow imports this file whenever its command line is used, so that all the rest is imported by the command alone.
+Every ``airflow`` command imports this file, so the other modules are imported only when the check runs.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CHECK_HELP = "Check, step by step, whether a task could pull and run an image; n
 NOT_WRITTEN, INTERRUPTED = 3, 130
 MARKS = {True: "✓", False: "✗", None: "·"}
 PLAIN_MARKS = {True: "+", False: "x", None: "-"}
-"""For terminals that do not know the others."""
+"""For terminals that cannot show the others."""
 
 
 def _true_or_false(text: str) -> bool:
@@ -37,7 +37,7 @@ def _true_or_false(text: str) -> bool:
         raise argparse.ArgumentTypeError(msg) from None
 
 
-# Flag -> how it is read. But for the last two, they are parameters of EcrDockerOperator, and passed on if given.
+# Flag -> options of its argument. All but the last two are parameters of EcrDockerOperator, passed on if given.
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "image": {"help": "as in the task"},
     "--aws-conn-id": {"help": "AWS connection whose identity asks for the token; '': boto3's own credential chain"},
@@ -56,7 +56,7 @@ _NOT_OF_THE_TASK = ("json", "verbose")
 
 
 def get_commands() -> list[Any]:
-    """Return the commands that Airflow's command line is to have (provider info, ``cli``)."""
+    """Return the commands for Airflow's command line (provider info, ``cli``)."""
     from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand  # noqa: PLC0415 - see above
 
     arguments = [Arg((flag,), **{"default": argparse.SUPPRESS, **options}) for flag, options in ARGUMENTS.items()]
@@ -64,9 +64,9 @@ def get_commands() -> list[Any]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command that *arguments* name; default: those of this process.
+    """Run the command in *arguments* (default: those of this process).
 
-    :raises SystemExit: always, with 0 if all is well, 1 if a step failed, 2 for invalid arguments.
+    :raises SystemExit: always: 0 if no step failed, 1 if one failed, 2 for invalid arguments, or as :func:`check`.
     """
     parser = argparse.ArgumentParser(prog="python -m ecr_docker_operator", description=HELP)
     command = parser.add_subparsers(required=True, metavar="COMMAND").add_parser(
@@ -78,16 +78,16 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def check(arguments: argparse.Namespace) -> None:
-    """Print the steps of the check that *arguments* describe.
+    """Run the check, and print its steps.
 
-    :raises SystemExit: always, with 0 if all is well, 1 if a step failed, 3 if the result could not be written, and 130
-        after an interrupt.
+    :raises SystemExit: always: 0 if no step failed, 1 if one failed, 3 if the result could not be written, 130 after an
+        interrupt.
     """
     try:
         status = int(not _print_steps(arguments))
-    except BrokenPipeError:  # who reads has seen enough
+    except BrokenPipeError:  # the reader closed the pipe
         status = NOT_WRITTEN
-    except OSError as error:  # those of the steps are steps
+    except OSError as error:  # errors inside a step are reported as that step
         status = NOT_WRITTEN
         sys.stderr.write(f"The result could not be written: {error.strerror}.\n")
     except KeyboardInterrupt:
@@ -101,7 +101,7 @@ def _print_steps(arguments: argparse.Namespace) -> bool:
     parameters = {name: getattr(arguments, name) for name in names if hasattr(arguments, name)}
     as_json, verbose = (parameters.pop(name) for name in _NOT_OF_THE_TASK)
     with _only_ours(verbose=verbose) as out:
-        from ecr_docker_operator.check.steps import run  # noqa: PLC0415 - see above; and Airflow may write when imported
+        from ecr_docker_operator.check.steps import run  # noqa: PLC0415 - see above; Airflow may print on import
         from ecr_docker_operator.compat import use_database  # noqa: PLC0415
 
         use_database()
@@ -132,13 +132,13 @@ def _marks(out: TextIO) -> dict[bool | None, str]:
 
 @contextmanager
 def _only_ours(*, verbose: bool) -> Iterator[TextIO]:
-    """Provide standard output, and let nobody else write to it: to which of the two Airflow logs differs."""
+    """Provide standard output, and redirect all other output, because some versions of Airflow log to it."""
     for stream in range(3):
         try:
             os.fstat(stream)
-        except OSError:  # a closed one would be the next file that is opened
+        except OSError:  # the next opened file would take the number of a closed one
             os.open(os.devnull, os.O_RDWR)
-    # Python has none for one that was closed at its start.
+    # Python sets these to None if they were closed at its start.
     sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
     sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
     sys.stdout.flush()

@@ -1,6 +1,6 @@
-"""The steps of the check: what a task needs, one after the other; nothing is pulled.
+"""The steps of the check; nothing is pulled.
 
-The steps are in the task's own order and use its own parts, so the first that fails is what the task would fail with.
+The steps run in the same order and with the same code as a task, so the first error is the one the task would raise.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ class Step:
     ok: bool | None
     """``None``: the step was skipped or could not be determined; the task may succeed."""
     text: str
-    """What was found; or the error the task would raise; or why it is not known."""
+    """The result, the error the task would raise, or why the result is not known."""
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """The same for machines; values are those of JSON."""
+    """The result for ``--json``; values must be JSON types."""
 
 
 def run(image: str, **parameters: Any) -> Iterator[Step]:
     """Yield the steps, up to the first that fails.
 
     :param image: image of a task.
-    :param parameters: others of :class:`EcrDockerOperator`.
+    :param parameters: other parameters of :class:`EcrDockerOperator`.
     """
     check = _Check(image, parameters)
     steps: tuple[Callable[[], Step], ...] = (
@@ -63,7 +63,7 @@ def run(image: str, **parameters: Any) -> Iterator[Step]:
     for step in steps:
         try:
             done = step()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the task fails with it
+        except Exception as error:  # noqa: BLE001 - the task would fail with any error
             done = Step(step.__name__, ok=False, text=str(error) or repr(error))
         yield done
         if done.ok is False:
@@ -71,7 +71,7 @@ def run(image: str, **parameters: Any) -> Iterator[Step]:
 
 
 class _Check:
-    """The steps for one image; each uses what those before it found."""
+    """The steps for one image; each uses the results of the previous ones."""
 
     def __init__(self, image: str, parameters: Mapping[str, Any]) -> None:
         self._image = image
@@ -99,7 +99,7 @@ class _Check:
         return Step("image", ok=True, text=f"{self._image}: {where}", facts=facts)
 
     def engine(self) -> Step:
-        """Connect to the engine, as the task does first of all."""
+        """Connect to the engine, the first thing a task does."""
         self._client: EcrClient = self._hook.get_conn()
         self._version: dict[str, Any] = self._client.version()  # type: ignore[no-untyped-call]
         url, version, runs = self._client.engine_url, self._version["Version"], "/".join(self._runs)
@@ -107,20 +107,20 @@ class _Check:
         return Step("engine", ok=True, text=f"{url}: version {version}, {runs}", facts=facts)
 
     def identity(self) -> Step:
-        """Ask AWS who is asking."""
+        """Find the ARN of the AWS identity."""
         if self._ecr is None:
             return Step("identity", ok=None, text="not needed: the image is not on Amazon ECR")
         identity = self._hook.identity
         try:
             arn = identity.arn(self._ecr)
-        except Exception as error:  # noqa: BLE001 - whatever it is, only a token counts
-            # A task does not ask this. If it gets no token either, that is the sentence.
+        except Exception as error:  # noqa: BLE001 - a task does not need the ARN
+            # If there is no token either, that error is the one to show.
             _ = self._credentials
             return Step("identity", ok=None, text=f"not known: {error}")
         return Step("identity", ok=True, text=f"{arn}, by {identity.describe()}", facts={"arn": arn})
 
     def token(self) -> Step:
-        """Ask AWS for a token."""
+        """Request a token from AWS."""
         if self._ecr is None:
             return Step("token", ok=None, text="not needed: the image is not on Amazon ECR")
         if self._credentials is None:
@@ -133,14 +133,14 @@ class _Check:
         return Step("token", ok=True, text=text, facts=facts)
 
     def registry(self) -> Step:
-        """Let the engine ask the registry for the image: it is the engine that has to reach it."""
+        """Let the engine request the image from the registry, because the engine must be able to reach it."""
         has_token = self._credentials is not None
         try:
             self._found = self._ask()
         except EcrEngineError as error:
             if not isinstance(error.__cause__, APIError):
                 raise
-            # Podman does not ask registries, and a proxy may forbid it.
+            # Podman does not support this request, and a proxy may block it.
             return Step("registry", ok=None, text=f"not known: {error}")
         except (EcrPullError, APIError) as error:
             if _status(error) != NOT_FOUND:
@@ -179,11 +179,11 @@ class _Check:
             text = f"not known: the image is for {architecture or 'nothing that it names'}, and the engine runs {runs}"
             return Step("architecture", ok=None, text=text, facts=facts)
         text = other_platform(self._image, f"{system}/{architecture}", runs)
-        # With containerd's store, the engine pulls and starts whatever claims to be for another system.
+        # With containerd's image store, the engine also pulls and starts images for another system.
         return Step("architecture", ok=None if system != self._runs[0] else False, text=text, facts=facts)
 
     def _unknown_platform(self, kind: str, facts: Mapping[str, Any]) -> Step:
-        # An engine does not look into the configuration of an OCI manifest; of Docker's own kind, it does if it can.
+        # The engine reads the configuration only of Docker's own manifest type, so there it must have failed to.
         if kind == "application/vnd.docker.distribution.manifest.v2+json":
             raise self._not_pulled(NO_CONFIGURATION)
         text = "not known: the engine does not say for which platform the image is"
@@ -215,9 +215,9 @@ class _Check:
 
     def _inspect(self) -> dict[str, Any]:
         credentials = self._credentials
-        # A second attempt needs a new token.
+        # A second attempt must request a new token.
         del self._credentials
-        # Where there is no token, without a login; for other registries, with the worker's.
+        # {}: no login, because there is no token. None: the worker's own login, for other registries.
         login = credentials.auth_config if credentials else {} if self._ecr else None
         found: dict[str, Any] = self._client.inspect_distribution(self._image, login)
         return found

@@ -1,1 +1,1 @@
-"""Names of Amazon ECR: registries, image references, console pages. Pure: no input or output."""
+"""Names in Amazon ECR: registries, image references, console pages. No input or output."""

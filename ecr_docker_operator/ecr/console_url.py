@@ -1,7 +1,7 @@
 """The web page of an image's repository.
 
-Pure. A repository's page has had this form since Amazon ECR has public registries beside private ones. The page of a
-single image is documented nowhere and has changed since, so a tag or digest leads to its repository.
+The URL of a repository has had this form since Amazon ECR introduced public registries. The URL of a single image is
+not documented and has changed, so the link for a tag or digest leads to its repository. No input or output.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from ecr_docker_operator.ecr.reference import repository_of, split_image
 if TYPE_CHECKING:
     from ecr_docker_operator.ecr.registry import EcrRegistry
 
-# Partition -> domain of its console, with a region before it ("AWS Management Console endpoints and quotas" in the
-# AWS General Reference; that of the European Sovereign Cloud: the AWS CLI's "console"). None is published for ISO.
+# Partition -> domain of its console; the region goes in front ("AWS Management Console endpoints and quotas" in the AWS
+# General Reference; for the European Sovereign Cloud, the AWS CLI's "console"). AWS publishes none for ISO partitions.
 _CONSOLES = {
     "aws": "console.aws.amazon.com",
     "aws-cn": "console.amazonaws.cn",
@@ -26,15 +26,15 @@ _GALLERY = "https://gallery.ecr.aws"
 
 
 def console_url(image: str, registry: EcrRegistry) -> str | None:
-    """Return the URL of the page of *image*'s repository in the AWS console, or in the Amazon ECR Public Gallery.
+    """Return the URL of the image's repository in the AWS console, or in the Amazon ECR Public Gallery.
 
-    :param image: with the host of *registry*.
-    :return: ``None`` if AWS has published no console for the registry's partition, or the image has no such page.
+    :param image: full name, with the host of *registry*.
+    :return: ``None`` if AWS publishes no console for the registry's partition, or the image has no page.
     """
     _, rest = split_image(image)
     repository = quote(repository_of(rest))
     if registry.registry_id is None:
-        # The part before the first slash is the alias of the repository's registry.
+        # Without a slash, the name lacks the alias of its registry.
         return f"{_GALLERY}/{repository}" if "/" in repository else None
     domain = _CONSOLES.get(registry.partition)
     if domain is None:

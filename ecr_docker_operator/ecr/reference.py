@@ -1,6 +1,6 @@
-"""Image references: their parts, and the Amazon ECR registry that an image is in.
+"""Image references: their parts, and the Amazon ECR registry of an image.
 
-Pure: decided by the image's name and the operator's parameters alone.
+Based only on the image's name and the operator's parameters. No input or output.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def split_image(image: str) -> tuple[str | None, str]:
-    """Return the registry host that *image* names, ``None`` if it names none, and the rest.
+    """Return the registry host in *image*, or ``None``, and the rest of the name.
 
-    The part before the first slash is a host if it has a dot or a colon or is ``localhost`` (Docker
+    The part before the first slash is a host if it contains a dot or a colon, or is ``localhost`` (Docker
     documentation, "docker image tag").
     """
     host, slash, rest = image.partition("/")
@@ -35,18 +35,18 @@ def repository_of(image: str) -> str:
 
 
 def validate_name(image: str | None) -> None:
-    """Check that *image* is not empty; ``None`` is one that is not rendered yet.
+    """Check that *image* is not empty; ``None`` means that it is not rendered yet.
 
-    :raises EcrInputError: if it is.
+    :raises EcrInputError: if it is empty.
     """
     if image is not None and not image.strip():
         raise EcrInputError.empty_image(image)
 
 
 def validate(image: str | None, registry_id: str | None, region_name: str | None) -> None:
-    """Check the values that are known; ``None`` is a value that is not set, or not rendered yet.
+    """Check the values that are known; ``None`` means not set, or not rendered yet.
 
-    :raises EcrInputError: if one is invalid, or contradicts another.
+    :raises EcrInputError: if a value is invalid, or contradicts another.
     """
     if registry_id is not None and not re.fullmatch(r"[0-9]{12}", registry_id):
         raise EcrInputError.registry_id(registry_id)
@@ -62,7 +62,7 @@ def validate(image: str | None, registry_id: str | None, region_name: str | None
         return
     if registry_id and registry_id != registry.registry_id:
         raise EcrInputError.other_registry_id(image, str(registry), registry_id)
-    # The host of ECR Public names no region, so no region contradicts it.
+    # The host of ECR Public has no region, so no region contradicts it.
     if region_name and registry.registry_id and region_name != registry.region_name:
         raise EcrInputError.other_region_name(image, str(registry), region_name)
 
@@ -73,11 +73,10 @@ def resolve(
     region_name: str | None,
     default_region: Callable[[], str | None],
 ) -> tuple[str, EcrRegistry | None]:
-    """Return the image's full name and its registry; ``None`` for an image that is not on Amazon ECR.
+    """Return the image's full name and its registry; ``None`` if the image is not in Amazon ECR.
 
-    :param default_region: returns the region of *registry_id*; called only if neither the image nor *region_name*
-        names one.
-    :raises EcrInputError: if the values contradict each other, or do not say which registry it is.
+    :param default_region: returns the default region; called only if neither the image nor *region_name* gives one.
+    :raises EcrInputError: if the values contradict each other, or do not identify a registry.
     """
     validate(image, registry_id, region_name)
     host, _ = split_image(image)
@@ -85,7 +84,7 @@ def resolve(
     if registry or not registry_id:
         return image, registry
     if host and not region_name:
-        # With a default region, a registry_id in default_args would send a token to any host.
+        # Do not use the default region here: a registry_id in default_args would send tokens to any host.
         raise EcrInputError.no_region_of_alias(image, registry_id)
     region_name = region_name or default_region()
     if not region_name:

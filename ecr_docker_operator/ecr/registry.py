@@ -1,7 +1,7 @@
-"""Which Amazon ECR registry does a host name stand for?
+"""Finds the Amazon ECR registry of a host name.
 
-Pure: no input or output, and nothing of boto3. The host names are those of "Amazon ECR endpoints and
-quotas" in the AWS General Reference; partitions and their DNS suffixes are botocore's ``partitions.json``.
+No input or output, and no boto3. Host names are from "Amazon ECR endpoints and quotas" in the AWS General Reference;
+partitions and their DNS suffixes are from botocore's ``partitions.json``.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 PUBLIC_HOSTS = ("public.ecr.aws", "ecr-public.aws.com")
 
-# GetAuthorizationToken of ECR Public answers in this region only (ECR Public API Reference).
+# GetAuthorizationToken of ECR Public works only in this region (ECR Public API Reference).
 PUBLIC_REGION = "us-east-1"
 
 
 @dataclass(frozen=True)
 class Partition:
-    """A group of AWS regions with DNS names of its own."""
+    """A group of AWS regions with its own DNS suffixes."""
 
     name: str
     region: str
-    """Regular expression of its region names."""
+    """Regular expression for its region names."""
     suffix: str
     """DNS suffix of the registries' plain host names."""
     dual_stack: tuple[str, ...]
@@ -61,14 +61,14 @@ def _one_of(suffixes: Iterable[str]) -> str:
     return "|".join(re.escape(suffix) for suffix in suffixes)
 
 
-# ASCII: a Kelvin sign must not pass for a "k", nor an Arabic digit for a digit.
+# ASCII, because with IGNORECASE alone, the Kelvin sign would match "k".
 _FORMS = tuple(
     re.compile(
         rf"(?P<id>[0-9]{{12}})\.{service}(?P<fips>-fips)?\.{_REGION}\.(?P<suffix>{_one_of(suffixes)}){_PORT}",
         re.ASCII | re.IGNORECASE,
     )
     for service, suffixes in (
-        # The credential helper's table has the dual-stack suffix of China behind the plain form, too.
+        # The ECR credential helper also accepts the dual-stack suffix of China with the plain form.
         (r"dkr\.ecr", [*(p.suffix for p in PARTITIONS), "on.amazonwebservices.com.cn"]),
         (r"dkr-ecr", [suffix for p in PARTITIONS for suffix in p.dual_stack]),
     )
@@ -78,24 +78,24 @@ _PUBLIC = re.compile(rf"(?:{_one_of(PUBLIC_HOSTS)}){_PORT}", re.ASCII | re.IGNOR
 
 @dataclass(frozen=True)
 class EcrRegistry:
-    """A registry of Amazon ECR, private or public."""
+    """An Amazon ECR registry, private or public."""
 
     host: str
-    """Host name as the image gives it, port included."""
+    """Host name as in the image, with its port."""
     region_name: str
     """Region whose API issues the registry's tokens."""
     registry_id: str | None
     """AWS account that owns the registry, 12 digits; ``None`` for ECR Public."""
     partition: str = "aws"
-    """Name of the partition, as botocore has it."""
+    """Name of the partition, as in botocore."""
     fips: bool = False
-    """Whether the host is the FIPS one, so that the token is asked of the FIPS endpoint."""
+    """Whether the host is a FIPS endpoint; the token then comes from a FIPS endpoint, too."""
 
     @classmethod
     def parse(cls, host: str) -> EcrRegistry | None:
-        """Return the registry at *host*; ``None`` if the name is not one of Amazon ECR's.
+        """Return the registry at *host*; ``None`` if it is not an Amazon ECR host.
 
-        The whole name must match, in upper or lower case, port apart: a look-alike is never a registry.
+        The whole name must match, so that look-alikes are refused. Case and port are ignored.
         """
         if _PUBLIC.fullmatch(host):
             return cls(host, PUBLIC_REGION, registry_id=None)
@@ -113,9 +113,9 @@ class EcrRegistry:
 
     @classmethod
     def private(cls, registry_id: str, region_name: str, *, host: str | None = None) -> EcrRegistry:
-        """Return the private registry of an account and region, at *host* or else at its plain host name.
+        """Return the private registry of an account and region, at *host* (default: its plain host name).
 
-        :raises ValueError: if no partition has such a region; see :func:`find_partition`.
+        :raises ValueError: if *region_name* matches no partition; see :func:`find_partition`.
         """
         partition = find_partition(region_name)
         if partition is None:
@@ -125,13 +125,13 @@ class EcrRegistry:
 
     @property
     def service(self) -> str:
-        """Name of the AWS service that issues the tokens, as botocore calls it."""
+        """Name in botocore of the AWS service that issues the tokens."""
         return "ecr" if self.registry_id else "ecr-public"
 
     @property
     def hint_names(self) -> dict[str, str]:
-        """What the steps in :mod:`ecr_docker_operator.hints` name of a registry."""
-        # In China, the VPC endpoints of Amazon ECR and AWS STS have a prefix that the one of S3 has not.
+        """Values for the names in the steps of :mod:`ecr_docker_operator.hints`."""
+        # In China, the VPC endpoints of Amazon ECR and AWS STS have a prefix, but that of S3 has none.
         prefix = "cn." if self.partition == "aws-cn" else ""
         return {
             "registry": str(self),
@@ -148,11 +148,11 @@ class EcrRegistry:
 
 
 def find_partition(region_name: str) -> Partition | None:
-    """Return the partition whose regions are named like *region_name*; ``None`` if no partition's are."""
+    """Return the partition of *region_name*; ``None`` if it matches none."""
     return next((p for p in PARTITIONS if p.has(region_name)), None)
 
 
 def _partition(region_name: str, suffix: str) -> str:
-    # Commercial regions and GovCloud share their suffixes: there, only the region tells.
+    # Commercial regions and GovCloud share their suffixes, so the region decides.
     found = [p for p in PARTITIONS if suffix in (p.suffix, *p.dual_stack)]
     return next((p for p in found if p.has(region_name)), found[0]).name

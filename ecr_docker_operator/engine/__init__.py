@@ -1,1 +1,1 @@
-"""What we say to the Docker engine."""
+"""Requests to the Docker engine."""

@@ -1,4 +1,4 @@
-"""docker-py's client, which logs in to Amazon ECR by itself."""
+"""A docker-py client that logs in to Amazon ECR by itself."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# How often an image that was removed before its container was created is pulled again.
+# How often to pull again an image that was removed before its container was created.
 PULLS = 3
-# For how long, and how often, a list of images is asked for again.
+# How long, and how often, to retry a list of images, in seconds.
 LIST_SECONDS, LIST_PAUSE = 5.0, 0.1
 # Paths of the Docker Engine API that create or start a container or a service.
 _STARTS = re.compile(r"/(?:containers|services)/create(?:\?|$)|/containers/[^/]+/start(?:\?|$)")
@@ -46,19 +46,19 @@ def _not_killed() -> bool:
 
 
 class EcrClient(APIClient):
-    """docker-py's ``APIClient``, except that images of Amazon ECR are pulled with a fresh token.
+    """docker-py's ``APIClient``, except that it pulls images from Amazon ECR with a fresh token.
 
-    Methods, parameters and results are docker-py's. Requests for images of other registries are docker-py's, too.
+    Methods, parameters and results are docker-py's. Requests for images in other registries do not change.
     """
 
     take_kill: Callable[[], bool] = staticmethod(_not_killed)
-    """Returns, once, whether the task was killed; then no container and no service is started."""
+    """Returns whether the task was killed, and resets that; if so, no container or service is started."""
     started = False
-    """Whether the container of the last image that was looked for or pulled has started."""
+    """Whether a container has started since the last image was looked up or pulled."""
     for_operator = False
-    """Whether DockerOperator logs what this client's streams yield."""
+    """Whether DockerOperator logs the items of this client's streams."""
     records_pull_times = False
-    """Whether the engine is made to record when it pulls an image."""
+    """Whether to make the engine record when it pulls an image."""
 
     @classmethod
     def from_api_client(
@@ -73,12 +73,12 @@ class EcrClient(APIClient):
     ) -> EcrClient:
         """Turn *client* into an EcrClient, in place, and return it.
 
-        :param identity: whose AWS credentials ask for tokens.
-        :param alias: a registry of Amazon ECR whose host does not say so.
-        :raises EcrUpstreamError: if docker-py no longer keeps its logins where ours are put.
+        :param identity: AWS identity that requests tokens.
+        :param alias: Amazon ECR registry behind a host that is not one of Amazon ECR's.
+        :raises EcrUpstreamError: if docker-py no longer keeps its logins in ``_auth_configs``.
         """
         check_upstream()
-        # In place, so that it reaches the engine exactly as it did before.
+        # In place, so that its connection to the engine stays the same.
         client.__class__ = cls
         ours = cast("EcrClient", client)
         ours.take_kill = take_kill
@@ -99,15 +99,15 @@ class EcrClient(APIClient):
 
     @property
     def uses_containerd_store(self) -> bool:
-        """Whether the engine keeps images in containerd's store (Docker documentation, "containerd image store")."""
+        """Whether the engine uses containerd's image store (Docker documentation, "containerd image store")."""
         status = self.info().get("DriverStatus") or []  # type: ignore[no-untyped-call]
         return ["driver-type", "io.containerd.snapshotter.v1"] in status
 
     def send(self, request: PreparedRequest, **kwargs: Any) -> Any:
         """Send a request.
 
-        :raises EcrEngineError: if the engine cannot be reached any more, or does not answer in time.
-        :raises EcrKilledError: if the task was killed, and the request would start something.
+        :raises EcrEngineError: if the connection is lost, or the engine does not answer in time.
+        :raises EcrKilledError: if the task was killed, and the request would start a container or a service.
         """
         if request.method == "POST" and _STARTS.search(request.path_url) and self.take_kill():
             raise EcrKilledError
@@ -117,16 +117,18 @@ class EcrClient(APIClient):
     def reload_config(self, *args: Any, **kwargs: Any) -> None:
         """Read the worker's own logins again."""
         logins = self._auth_configs
-        super().reload_config(*args, **kwargs)  # type: ignore[no-untyped-call] # which replaces ours
+        super().reload_config(*args, **kwargs)  # type: ignore[no-untyped-call] # replaces ours
         logins.reload(self._auth_configs)
         self._auth_configs = logins
 
     def pull(self, repository: str, *args: Any, **kwargs: Any) -> Any:
-        """Pull an image; an operator's pull yields the lines that DockerOperator is to log.
+        """Pull an image; for an operator, the stream yields lines for DockerOperator to log.
 
-        :raises EcrTokenError: if AWS gives no token.
-        :raises EcrPullError: if the engine reports an error; with ``stream=True``, while the stream is read.
-        :raises EcrEngineError: if the engine goes away; likewise.
+        With ``stream=True``, errors may also be raised while the stream is read.
+
+        :raises EcrTokenError: if AWS returns no token.
+        :raises EcrPullError: if the engine reports an error.
+        :raises EcrEngineError: if the connection to the engine is lost.
         """
         self.started = False
         logs = bool(self.for_operator and kwargs.get("stream") and kwargs.get("decode"))
@@ -150,14 +152,14 @@ class EcrClient(APIClient):
     def _record_pull_time(self, image: str) -> None:
         try:
             record_pull_time(self, image)
-        except Exception as error:  # noqa: BLE001 - the image is there, and the task can run
+        except Exception as error:  # noqa: BLE001 - the image was pulled, so the task can run
             log.warning("%s: the engine did not record when it was pulled: %s", image, error)
 
     def inspect_distribution(self, image: str, auth_config: dict[str, str] | None = None) -> Any:
-        """Ask the registry for an image; a login that is given is used as it is.
+        """Return information about an image from its registry; *auth_config* is used as it is, without a retry.
 
-        :raises EcrTokenError: if AWS gives no token.
-        :raises EcrPullError: if the registry refuses.
+        :raises EcrTokenError: if AWS returns no token.
+        :raises EcrPullError: if the registry refuses the image.
         """
         request = partial(super().inspect_distribution, image, auth_config)
         return self._ask(image, request, partial(self._inspect, request, renew=auth_config is None))
@@ -171,15 +173,15 @@ class EcrClient(APIClient):
         return image.send(inspect) if renew else inspect()
 
     def create_service(self, task_template: Any, *args: Any, **kwargs: Any) -> Any:
-        """Create a Swarm service, after the registry was asked for its image.
+        """Create a Swarm service, after the manager's engine has checked its image.
 
-        Whatever is wrong with an image, a Swarm says only "No such image", once a node has tried. The manager's engine
-        can say what it is (Docker Engine API, "Get image information from the registry"). Both requests use one login,
-        so the nodes get the one that was tried.
+        For every problem with an image, Swarm reports only "No such image", once a node has tried to pull. So the
+        manager first requests the image from the registry (Docker Engine API, "Get image information from the
+        registry"). Both requests use the same login, so the nodes get one that works.
 
-        :raises EcrTokenError: if AWS gives no token.
+        :raises EcrTokenError: if AWS returns no token.
         :raises EcrPullError: if the registry refuses the image.
-        :raises EcrKilledError: if the task was killed meanwhile.
+        :raises EcrKilledError: if the task was killed in the meantime.
         """
         request = partial(super().create_service, task_template, *args, **kwargs)
         image = _service_image(task_template)
@@ -195,7 +197,7 @@ class EcrClient(APIClient):
 
         service = image.send(create)
         if self.take_kill():
-            # It was created meanwhile, and whoever kills the task does not know of it yet.
+            # It was created after the kill, so on_kill does not know about it.
             self.remove_service(service["ID"])
             raise EcrKilledError
         return service
@@ -207,34 +209,34 @@ class EcrClient(APIClient):
         except (APIError, InvalidVersion) as error:
             if isinstance(error, APIError) and error.is_client_error() and is_from_docker(error):
                 raise
-            # Nodes may reach what their manager does not.
+            # Nodes may reach a registry that their manager cannot reach.
             log.warning("%s: its registry could not be asked before the service is created: %s", image, error)
 
     def service_logs(self, service: Any, *args: Any, **kwargs: Any) -> Any:
-        """Return the log of a service; for an operator, that of a terminal comes line by line.
+        """Return the log of a service; for an operator, output of a terminal is split into lines.
 
-        docker-py yields a terminal's output byte by byte, and DockerSwarmOperator takes each item for a line.
+        docker-py yields a terminal's output byte by byte, and DockerSwarmOperator logs each item as a line.
         """
         items = super().service_logs(service, *args, **kwargs)
         return _by_line(items) if self.for_operator and kwargs.get("is_tty") else items
 
     def images(self, name: str | None = None, *args: Any, **kwargs: Any) -> Any:
-        """List images; if one of them is removed meanwhile, ask again.
+        """List images, and retry if one of them is removed in the meantime.
 
-        With containerd's image store, the engine then answers that a part of that image is not found.
+        In that case, containerd's image store answers that a part of the image was not found.
         """
         self.started = False
         request = partial(super().images, name, *args, **kwargs)
         return self._ask(name or "", request, lambda _: _asked_again(request))
 
     def create_container(self, image: str, *args: Any, **kwargs: Any) -> Any:
-        """Create a container; if its image was removed since it was pulled, it is pulled again.
+        """Create a container; if its image was removed since it was pulled, pull it again.
 
-        DockerOperator looks whether the engine has the image, then creates the container. In between, another task's
-        ``image_retention`` or a ``docker image prune`` may have removed it.
+        DockerOperator checks whether the engine has the image, then creates the container. In between, another task's
+        ``image_retention`` or a ``docker image prune`` may remove the image.
 
-        :raises EcrStartError: if the engine does not create it.
-        :raises EcrError: as a pull does, if the image has to be pulled again.
+        :raises EcrStartError: if the engine does not create the container.
+        :raises EcrError: if the image has to be pulled again, as :meth:`pull` does.
         """
         request = partial(super().create_container, image, *args, **kwargs)
         return self._ask(image, request, partial(self._create_container, request))
@@ -251,7 +253,7 @@ class EcrClient(APIClient):
         raise AssertionError
 
     def _pull_again(self, image: str) -> None:
-        # Logged as DockerOperator logs a pull; if it fails, the pull itself ends the group.
+        # Same log lines as DockerOperator's. If the pull fails, it ends the group itself.
         log.info("::group::Pulling docker image %s", image)
         for item in self.pull(image, stream=True, decode=True):
             if "id" not in item:
@@ -261,7 +263,7 @@ class EcrClient(APIClient):
     def start(self, container: Any, *args: Any, **kwargs: Any) -> None:
         """Start a container.
 
-        :raises EcrStartError: if the engine does not start it.
+        :raises EcrStartError: if the engine does not start the container.
         """
         try:
             super().start(container, *args, **kwargs)
@@ -272,10 +274,10 @@ class EcrClient(APIClient):
             raise
 
     def wait(self, container: Any, *args: Any, **kwargs: Any) -> Any:
-        """Wait for a container to end; ``Error`` of the answer has the reason for an exit code, if the engine knows it.
+        """Wait for a container to end; if the reason for a failure is known, add it to the result as ``Error``.
 
-        That is where the engine puts a reason that it knows at once (Docker Engine API, "Wait for a container"), which
-        DockerOperator shows.
+        The engine uses the same field for errors while it waits (Docker Engine API, "Wait for a container"), and
+        DockerOperator shows it.
         """
         result = super().wait(container, *args, **kwargs)
         if result["StatusCode"] == 0 or result.get("Error"):
@@ -284,7 +286,7 @@ class EcrClient(APIClient):
             found = self.inspect_container(container)
             on_ecr = self._auth_configs.find_registry_of(found["Config"]["Image"])
             reason = exit_reason(self, found, result["StatusCode"]) if on_ecr else None
-        except Exception as error:  # noqa: BLE001 - the explanation of a failure must not become another one
+        except Exception as error:  # noqa: BLE001 - explaining a failure must not cause another
             log.debug("%s: the reason of its end is not known: %r", container, error)
             return result
         return {**result, "Error": {"Message": reason}} if reason else result
@@ -300,7 +302,7 @@ class EcrClient(APIClient):
     def _ecr_image_of(self, container: Any) -> str | None:
         try:
             image = str(self.inspect_container(container)["Config"]["Image"])
-        except Exception as error:  # noqa: BLE001 - asked only after a failure, which says more
+        except Exception as error:  # noqa: BLE001 - must not hide the failure that is being explained
             log.debug("%s: its image is not known: %r", container, error)
             return None
         return image if self._auth_configs.find_registry_of(image) else None
@@ -318,7 +320,7 @@ def _asked_again(request: Callable[[], Any]) -> Any:
 
 
 def _image_is_gone(error: APIError) -> bool:
-    # Of one that is just being removed, containerd's store says which part of it is missing.
+    # For an image that is being removed, containerd's store names the missing part.
     parts = ("parent snapshot", "content digest")
     return isinstance(error, ImageNotFound) or any(part in str(error.explanation) for part in parts)
 

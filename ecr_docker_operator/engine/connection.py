@@ -1,4 +1,4 @@
-"""The connection to the engine: which engine it is, why others could not be reached, and that it was lost."""
+"""The connection to the engine: its URL, and the errors when it fails or is lost."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from docker.api.client import APIClient
 
-# The last two while an answer is read: as a whole, or as a stream.
+# The last two occur while an answer is read, as a whole or as a stream.
 _LOST = (
     requests.ConnectionError,
     requests.Timeout,
@@ -29,24 +29,24 @@ _LOST = (
 
 
 def engine_url(client: APIClient) -> str:
-    """Return the URL of the engine that *client* is connected to, as ``docker_url`` would name it."""
-    # docker-py gives sockets, pipes and SSH a base URL that names none of them; its adapter for it knows.
+    """Return the URL of the engine that *client* is connected to, in the form of ``docker_url``."""
+    # For sockets, pipes and SSH, the place is not in docker-py's base URL, but in its adapter.
     adapter: Any = client.get_adapter(client.base_url)
     for scheme, attribute in (("unix", "socket_path"), ("npipe", "npipe_path"), ("ssh", "ssh_host")):
         if place := getattr(adapter, attribute, None):
-            # Of "unix://run/docker.sock", docker-py makes "/run//docker.sock".
+            # docker-py turns "unix://run/docker.sock" into "/run//docker.sock".
             return f"{scheme}://{place.replace('//', '/')}"
     return re.sub(r"^https?://", "tcp://", client.base_url)
 
 
 class RefusalLog:
-    """A logger that keeps the errors it is given.
+    """A logger that also keeps the errors that are logged.
 
-    DockerHook tries one URL after the other, logs why an engine could not be used, and in the end raises that none
-    could. The reasons are only in its log.
+    DockerHook tries each URL in turn, and logs why an engine could not be used. Its final error does not include these
+    reasons.
 
-    :param log: where everything is logged.
-    :param urls: the engines, in the order in which DockerHook tries them.
+    :param log: the logger to write to.
+    :param urls: URLs of the engines, in the order in which DockerHook tries them.
     """
 
     def __init__(self, log: Any, urls: str | list[str]) -> None:
@@ -58,24 +58,24 @@ class RefusalLog:
         return getattr(self._log, name)
 
     def error(self, message: str, *args: Any, **kwargs: Any) -> None:
-        """Log an error, and keep it if it is docker-py's."""
+        """Log an error, and keep it if it comes from docker-py."""
         self._refusals += [arg for arg in args if isinstance(arg, DockerException)]
         self._log.error(message, *args, **kwargs)
 
     @contextmanager
     def errors_explained(self) -> Iterator[None]:
-        """Turn an error of DockerHook's about its engines into ours, which says for each engine what to do.
+        """Replace DockerHook's connection error with one that gives the reason and next step for each engine.
 
-        :raises EcrEngineError: if no engine can be connected to.
+        :raises EcrEngineError: if the hook cannot connect to any engine.
         """
         try:
             yield
         except AirflowException:
-            if len(self._refusals) < len(self._urls):  # about a connection of Airflow's
+            if len(self._refusals) < len(self._urls):  # about an Airflow connection
                 raise
             raise self._not_connected() from self._refusals[-1]
         except requests.RequestException as error:
-            # A connection for another registry logs in there while the client is made.
+            # The login for another registry, which also happens here, may have failed.
             if isinstance(error, APIError) and "/_ping" not in str(error):
                 raise
             self._refusals.append(error)
@@ -88,7 +88,7 @@ class RefusalLog:
 
 @contextmanager
 def lost_connection_explained(url: str) -> Iterator[None]:
-    """Turn the errors of a lost connection to the engine at *url* into ours.
+    """Replace errors of a lost connection to the engine at *url*.
 
     :raises EcrEngineError: if the connection is lost inside.
     """
@@ -99,7 +99,7 @@ def lost_connection_explained(url: str) -> Iterator[None]:
 
 
 def _words(error: BaseException) -> str:
-    """Return what the system, TLS or the engine said, without the words of the layers in between."""
+    """Return the message of the system, TLS or engine, without the layers around it."""
     while not isinstance(error, APIError):
         inner = error.__cause__ or error.__context__ or next((a for a in error.args if isinstance(a, Exception)), None)
         if inner is None:
@@ -108,6 +108,6 @@ def _words(error: BaseException) -> str:
     if isinstance(error, APIError):
         return str(error.explanation or error)
     if isinstance(error, ssl.SSLError):
-        # Without OpenSSL's code before it, and Python's line number behind it.
+        # Without OpenSSL's code at the start and Python's line number at the end.
         return re.sub(r"^\[.*?\] | \(_ssl\.c:\d+\)$", "", str(error))
     return (isinstance(error, OSError) and error.strerror) or str(error)

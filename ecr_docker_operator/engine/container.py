@@ -1,4 +1,4 @@
-"""Why a container failed, where its engine knows."""
+"""Finds out from the engine why a container failed."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from ecr_docker_operator.errors import container_killed, other_platform
 if TYPE_CHECKING:
     from docker.api.client import APIClient
 
-# Exit code of a process that the signal KILL ended: 128 + 9 (Docker documentation, "docker run", "Exit status").
+# Exit code after the signal KILL: 128 + 9 (Docker documentation, "docker run", "Exit status").
 KILLED = 137
 OOM_SECONDS = 2
-# As Go names them. Other spellings, of engines other than Docker's, are not compared.
+# Go's names. Engines other than Docker's may use other names, which are not compared.
 ARCHITECTURES = {"386", "amd64", "arm", "arm64", "loong64", "mips64le", "ppc64le", "riscv64", "s390x"}
-# An image for the first runs on the second.
+# An engine of the second architecture runs images for the first.
 COMPATIBLE = {("386", "amd64"), ("arm", "arm64")}
 
 
 def exit_reason(client: APIClient, found: dict[str, Any], exit_code: int) -> str | None:
-    """Return why a container ended with *exit_code*; ``None`` if the engine does not know.
+    """Return why a container ended with *exit_code*; ``None`` if the reason is not known.
 
-    :param found: the container, as the engine describes it (Docker Engine API, "Inspect a container").
+    :param found: the engine's description of the container (Docker Engine API, "Inspect a container").
     """
     image = found["Config"]["Image"]
     if exit_code == KILLED:
@@ -38,7 +38,7 @@ def exit_reason(client: APIClient, found: dict[str, Any], exit_code: int) -> str
 
 
 def _out_of_memory(client: APIClient, container: Any) -> bool:
-    # The engine may learn of the end before it learns of the reason.
+    # The engine may report the end before the reason.
     deadline = time.monotonic() + OOM_SECONDS
     while not client.inspect_container(container)["State"]["OOMKilled"]:
         if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""The logins of docker-py's client: a fresh one for each request to Amazon ECR, the worker's own elsewhere."""
+"""The logins of docker-py's client: fresh ones for Amazon ECR, the worker's own for other registries."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Which login a request for which host gets, while one is held; each thread has its own.
+# The login that is held, and its host; separate for each thread.
 _held: ContextVar[tuple[EcrAuthConfig, str, dict[str, str] | None] | None] = ContextVar("_held", default=None)
 
 
 class EcrAuthConfig(AuthConfig):
-    """The worker's own registry logins, except that a request to Amazon ECR gets a fresh login.
+    """The worker's own registry logins, except that each request to Amazon ECR gets a fresh login.
 
-    docker-py asks for a login once for each pull, push, service and inspection of a registry's image, and not for
-    containers.
+    docker-py looks up a login once for each pull, push, service, and inspection of an image in its registry, but not
+    for containers.
 
-    :param worker: the logins that docker-py found on the worker; they serve all other hosts.
-    :param identity: whose AWS credentials ask for tokens.
-    :param alias: a registry of Amazon ECR whose host does not say so.
-    :param credstore_env: environment of the worker's credential helpers, as docker-py's client has it.
+    :param worker: logins that docker-py found on the worker, for all other hosts.
+    :param identity: AWS identity that requests tokens.
+    :param alias: Amazon ECR registry behind a host that is not one of Amazon ECR's.
+    :param credstore_env: environment for the worker's credential helpers, from docker-py's client.
     """
 
     def __init__(
@@ -56,11 +56,11 @@ class EcrAuthConfig(AuthConfig):
 
     @property
     def is_empty(self) -> bool:
-        """``False``: docker-py replaces a configuration that calls itself empty."""
+        """Always ``False``, because docker-py replaces an empty configuration."""
         return False
 
     def find_registry(self, host: str | None) -> EcrRegistry | None:
-        """Return the registry of Amazon ECR at *host*; ``None`` for any other."""
+        """Return the Amazon ECR registry at *host*; ``None`` for other hosts."""
         if not host:
             return None
         if self.alias and host.lower() == self.alias.host.lower():
@@ -68,7 +68,7 @@ class EcrAuthConfig(AuthConfig):
         return EcrRegistry.parse(host)
 
     def find_registry_of(self, image: str) -> EcrRegistry | None:
-        """Return the registry of Amazon ECR that *image* is in; ``None`` for any other."""
+        """Return the Amazon ECR registry of *image*; ``None`` for other images."""
         return self.find_registry(split_image(image)[0])
 
     def reload(self, worker: dict[str, Any]) -> None:
@@ -78,9 +78,9 @@ class EcrAuthConfig(AuthConfig):
 
     @contextmanager
     def hold_login(self, host: str) -> Iterator[None]:
-        """Fetch a login for *host* and use it for all requests made inside; then forget it.
+        """Fetch a login for *host*, use it for all requests inside the block, then forget it.
 
-        :raises EcrTokenError: if AWS gives no token for a private registry.
+        :raises EcrTokenError: if AWS returns no token for a private registry.
         """
         before = _held.set((self, host, self.resolve_authconfig(host)))
         try:
@@ -89,9 +89,9 @@ class EcrAuthConfig(AuthConfig):
             _held.reset(before)
 
     def resolve_authconfig(self, registry: str | None = None) -> dict[str, str] | None:
-        """Return the login for the host *registry*; ``None`` is an anonymous request.
+        """Return the login for the host *registry*; ``None`` for an anonymous request.
 
-        :raises EcrTokenError: if AWS gives no token for a private registry.
+        :raises EcrTokenError: if AWS returns no token for a private registry.
         """
         held = _held.get()
         if held and held[0] is self and held[1] == registry:
@@ -108,17 +108,17 @@ class EcrAuthConfig(AuthConfig):
         except EcrTokenError as error:
             if ecr.registry_id:
                 raise
-            # The worker's own login is no substitute: a stale one would fail where an anonymous pull works.
+            # Do not fall back to the worker's own login: an expired one would fail, but an anonymous pull works.
             log.warning("%s Going on without a login, which ECR Public allows at a lower rate.", error)
             return None
 
 
 def check_upstream() -> None:
-    """Check that docker-py keeps a client's logins where we put ours.
+    """Check that docker-py keeps a client's logins in ``_auth_configs``.
 
     :raises EcrUpstreamError: if it does not.
     """
-    # Asked of the class: an attribute that docker-py does not read would mean anonymous pulls.
+    # If docker-py did not read this attribute, every pull would be anonymous.
     if "_auth_configs" not in APIClient.__attrs__:
         part = "APIClient._auth_configs"
         raise EcrUpstreamError.moved(part, version("docker"))
@@ -126,8 +126,8 @@ def check_upstream() -> None:
 
 @contextmanager
 def logins_removed_from_errors() -> Iterator[None]:
-    """Remove logins from any error that leaves the block: from the variables of its frames, and from its request."""
-    # An error that is being handled already is somebody else's, and so are the frames that it keeps.
+    """Remove logins from errors that leave the block: from the variables of their frames, and from their requests."""
+    # An error that is already being handled belongs to the caller, and so do its frames.
     foreign = sys.exception()
     try:
         yield
@@ -137,7 +137,7 @@ def logins_removed_from_errors() -> Iterator[None]:
 
 
 def _remove_logins(first: BaseException, foreign: BaseException | None) -> None:
-    # Error reporters send the variables of all frames, and an error of requests' that is pickled has its request.
+    # Error reporters send the variables of all frames, and a pickled error of requests includes its request.
     errors = [first]
     known = {id(first), id(foreign)}
     for error in errors:
@@ -146,7 +146,7 @@ def _remove_logins(first: BaseException, foreign: BaseException | None) -> None:
             request = getattr(holder, "request", None)
             if request is not None:
                 request.headers.pop("X-Registry-Auth", None)
-        # Both: the one that a traceback does not show is kept, too.
+        # Both, because an error also keeps the one that its traceback does not show.
         for before in (error.__cause__, error.__context__):
             if before and id(before) not in known:
                 known.add(id(before))

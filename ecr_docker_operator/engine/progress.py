@@ -1,4 +1,4 @@
-"""The lines of a pull in the log: one at its start, one every few seconds, one at its end."""
+"""Log lines for the progress of a pull: one at its start, one every few seconds, one at its end."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 INTERVAL = 5.0
-"""Seconds between two lines, at least."""
+"""Minimum seconds between two lines."""
 
 PATIENCE = 1.0
-"""Seconds that the first line waits for the sizes of layers; the engine fetches three at a time."""
+"""Seconds that the first line waits for the sizes of layers; the engine fetches three layers at a time."""
 
 _THOUSAND = 1000
 _TOO_MANY = 2**63
@@ -29,11 +29,11 @@ _FEW_SECONDS = 10
 
 
 def log_progress(pull: Callable[[], Any]) -> Any:
-    """Start a pull, and return an iterator of what DockerOperator is to log of it.
+    """Start a pull, and return an iterator of its items for DockerOperator to log.
 
-    DockerOperator ends its group of the log only after a pull that succeeded; this ends it after any other, too.
+    DockerOperator ends its log group only after a successful pull; this also ends it after a failure.
 
-    :param pull: starts the pull, and returns docker-py's items.
+    :param pull: starts the pull and returns docker-py's items.
     """
     with _group_ended_on_error():
         progress = Progress()
@@ -52,16 +52,16 @@ def _group_ended_on_error() -> Iterator[None]:
         yield
     except GeneratorExit:
         raise
-    except BaseException:  # a task whose time is over, too
+    except BaseException:  # also a task time-out
         log.info("::endgroup::")
         raise
 
 
 class Progress:
-    """The lines of one pull, which begins as this is made.
+    """The log lines of one pull, which starts when this is created.
 
-    :param interval: seconds between two lines, at least.
-    :param clock: tells the seconds; it may start anywhere, but must not be set.
+    :param interval: minimum seconds between two lines.
+    :param clock: monotonic clock, in seconds.
     """
 
     def __init__(self, *, interval: float = INTERVAL, clock: Callable[[], float] = time.monotonic) -> None:
@@ -70,16 +70,16 @@ class Progress:
         self._layers: dict[str, Layer] = {}
         self._first_line_by: float | None = None
         self._next_line: float | None = None
-        # Half a minute in all, so that the rate is neither the last moment's nor that of an hour ago.
+        # Half a minute of samples, so that the rate is recent but not erratic.
         self._samples: deque[tuple[float, int]] = deque(maxlen=6)
         self._digest = ""
         self._up_to_date = False
 
     def lines(self, items: Iterable[Any]) -> Iterator[Any]:
-        """Yield items without an ``id``, which DockerOperator logs as they are, in place of the engine's.
+        """Replace the engine's items with items without an ``id``, which DockerOperator logs unchanged.
 
-        The status of a layer is a line at DEBUG only, once for each change. A status of the image as a
-        whole (Docker Engine API, "Create an image") is passed on, but for its end, which is the last line.
+        Each new status of a layer is logged at DEBUG only. A status of the whole image (Docker Engine API, "Create an
+        image") is passed on, except for the final ones, which the last line replaces.
         """
         for item in items:
             if not self._take(item):
@@ -91,7 +91,7 @@ class Progress:
         yield {"status": self._last_line(self._clock() - self._start)}
 
     def _take(self, item: Any) -> bool:
-        """Keep what *item* reports, and return whether that is all there is to do."""
+        """Record what *item* reports; return ``False`` if it has to be passed on."""
         status = item.get("status") if isinstance(item, dict) else None
         if not isinstance(status, str):
             return False
@@ -106,7 +106,7 @@ class Progress:
         return True
 
     def _take_layer(self, layer_id: str, status: str, detail: Any) -> None:
-        if status.startswith("Pulling from "):  # there, "id" is the tag
+        if status.startswith("Pulling from "):  # here, "id" is the tag
             log.debug("%s: %s", printable(layer_id), printable(status))
             return
         layer = self._layers.setdefault(layer_id, Layer())
@@ -164,7 +164,7 @@ class Progress:
         return f"{in_bytes(fetched)} of at least {in_bytes(size)}" if size > fetched else in_bytes(fetched)
 
     def _left(self, fetching: list[Layer]) -> int:
-        """Return how many bytes are left; 0 also if that is not known."""
+        """Return how many bytes are left; 0 if not known."""
         return 0 if _open_ended(fetching) else sum(max(layer.size - layer.fetched, 0) for layer in fetching)
 
     def _last_line(self, seconds: float) -> str:
@@ -175,7 +175,7 @@ class Progress:
         fetching, fetched = self._fetching(), self._fetched()
         if fetched:
             return f"{_at_least(fetching)}{in_bytes(fetched)} fetched"
-        if fetching:  # an engine may be too quick to say how large they were
+        if fetching:  # a quick engine may not report their sizes
             return f"{_count(len(fetching), 'layer')} fetched"
         return "nothing fetched" if self._up_to_date or self._layers else ""
 
@@ -186,7 +186,7 @@ class Progress:
         return sum(layer.fetched for layer in self._fetching())
 
     def _all_sizes_known(self) -> bool:
-        # While all layers are here, others may follow.
+        # If all known layers are already here, others may follow.
         fetching = self._fetching()
         return bool(fetching) and all(layer.size for layer in fetching)
 
@@ -200,7 +200,7 @@ def _at_least(layers: list[Layer]) -> str:
 
 
 def _open_ended(layers: list[Layer]) -> bool:
-    """Return whether the total of bytes is not known yet."""
+    """Return whether the total size is not known yet."""
     return any(not layer.size and not layer.complete for layer in layers)
 
 
@@ -217,28 +217,28 @@ def _count(number: int, what: str) -> str:
 
 @dataclass
 class Layer:
-    """One layer; its sizes are in bytes, as the registry has it, and 0 as long as they are not known.
+    """One layer; sizes are in bytes, compressed as in the registry, and 0 until they are known.
 
-    The engine's words for a layer are in no document. They are those of its own image store (moby,
-    ``distribution``) and of containerd's (``daemon/containerd``); others change nothing.
+    The statuses of a layer are not documented. These are from the source of Docker's image store (moby,
+    ``distribution``) and of its containerd image store (``daemon/containerd``). Others are ignored.
     """
 
     status: str = ""
-    """What was said last."""
+    """The last status."""
     size: int = 0
     fetched: int = 0
     extracted: int = 0
     complete: bool = False
-    """Whether all of it was fetched."""
+    """Whether it was fetched completely."""
     done: bool = False
     """Whether it is ready for use."""
     here: bool = False
-    """Whether it was so before the pull."""
+    """Whether it was ready before the pull."""
 
     def update(self, status: str, detail: Mapping[str, Any]) -> None:
-        """Take in what the engine says: the *status*, and the ``progressDetail`` that goes with it."""
+        """Update the layer from a *status* and its ``progressDetail``."""
         self.status = status
-        # containerd's image store counts an extraction in seconds.
+        # containerd's image store reports an extraction in seconds.
         detail = {} if detail.get("units") else detail
         current, total = _number(detail.get("current")), _number(detail.get("total"))
         if status in ("Verifying Checksum", "Download complete"):
@@ -257,14 +257,14 @@ class Layer:
         elif current:
             self._fetch(current, total)
         elif status == "Pulling fs layer" and not self.done:
-            # It may have been begun before, with a token that has expired since, and nothing of that is left.
+            # A second pull, after the token expired, starts again from zero.
             self.fetched, self.complete = 0, False
 
     def _fetch(self, current: int, total: int) -> None:
         self._know(total)
-        # A transfer that breaks off also reports all bytes: only the next status shows which it was.
+        # An interrupted transfer also reports all bytes as fetched. Only the next status shows whether it was complete.
         if total and current < total:
-            # What broke off is gone on with, and then only what was left is counted.
+            # A resumed transfer counts only the bytes that were left.
             self.fetched = max(self.fetched, self.size - total + current)
         elif not self.size:
             self.fetched = max(self.fetched, current)
@@ -291,7 +291,7 @@ def _printable(item: Any) -> Any:
 
 
 def in_bytes(count: float) -> str:
-    """Return *count* bytes with up to three digits and a decimal unit, as Docker writes sizes: ``1.21 GB``."""
+    """Return *count* bytes with three significant digits and a decimal unit, as Docker does: ``1.21 GB``."""
     units = iter(("B", "kB", "MB", "GB", "TB"))
     unit = next(units)
     count = _three_digits(count)

@@ -1,4 +1,4 @@
-"""A request for an image of Amazon ECR, whose errors name the image and the next step."""
+"""Requests for images in Amazon ECR, with errors that name the image and the next step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from docker.errors import APIError, StreamParseError
 
 from ecr_docker_operator import hints
-from ecr_docker_operator.aws.manifest import ask_about_image
 from ecr_docker_operator.aws.token import collection_paused
 from ecr_docker_operator.engine.connection import lost_connection_explained
 from ecr_docker_operator.engine.logins import logins_removed_from_errors
@@ -28,16 +27,17 @@ log = logging.getLogger(__name__)
 
 
 def is_from_docker(error: APIError) -> bool:
-    """Return whether a Docker engine gave this answer: its errors are JSON (Docker Engine API, "Errors")."""
+    """Return whether the answer came from a Docker engine, which sends errors as JSON (Docker Engine API, "Errors")."""
     return error.response is None or "json" in error.response.headers.get("Content-Type", "")
 
 
 @dataclass(frozen=True)
 class ImageRequest:
-    """A request to the engine for an image of Amazon ECR.
+    """A request to the engine for an image in Amazon ECR.
 
     :param image: name of the image.
-    :param identity: whose token is used.
+    :param registry: registry of the image.
+    :param identity: AWS identity of the token.
     :param engine_url: URL of the engine.
     """
 
@@ -47,10 +47,9 @@ class ImageRequest:
     engine_url: str
 
     def send(self, request: Callable[[], Any]) -> Any:
-        """Return what *request* returns; if the registry refuses the token, send it once more.
+        """Return the answer of *request*; if the registry refuses the token, send the request once more.
 
-        A token may have expired because the pull took longer than the token lives. If the answer is an iterator, this
-        covers what it yields as well.
+        A token may expire during a long pull. If the answer is an iterator, this also covers errors while it is read.
         """
         try:
             answer = request()
@@ -59,14 +58,15 @@ class ImageRequest:
         return self._renewed(request, answer) if isinstance(answer, Iterator) else answer
 
     def pull(self, request: Callable[[], Any]) -> Any:
-        """Return the answer of one pull, or an iterator of its items, after a check of each item for an error.
+        """Return the answer of one pull, or an iterator of its items, and check each item for an error.
 
-        The engine reports an error after its first byte as an ``error`` item inside a successful answer (Docker Engine
-        API, "Create an image"); docker-py passes it on, and DockerOperator ignores it.
+        Once the answer has started, the engine reports an error as an ``error`` item inside it (Docker Engine API,
+        "Create an image"). docker-py passes it on, and DockerOperator ignores it. If the answer is an iterator, errors
+        may also be raised while it is read.
 
-        :raises EcrTokenError: if AWS gives no token.
-        :raises EcrPullError: if the engine reports an error; an iterator raises it when it gets there.
-        :raises EcrEngineError: if the engine goes away; likewise.
+        :raises EcrTokenError: if AWS returns no token.
+        :raises EcrPullError: if the engine reports an error.
+        :raises EcrEngineError: if the connection to the engine is lost.
         """
         with self.errors_explained(), collection_paused:
             answer = request()
@@ -77,7 +77,7 @@ class ImageRequest:
 
     @contextmanager
     def errors_explained(self) -> Iterator[None]:
-        """Turn errors of AWS and of the engine into ours, which name the image and hold no login."""
+        """Replace errors of AWS and of the engine with ones that name the image and contain no login."""
         with logins_removed_from_errors():
             try:
                 yield
@@ -89,11 +89,11 @@ class ImageRequest:
                         self.image
                     ) from error
                 raise self.refused(str(error.explanation or error)) from error
-            except (StreamParseError, ValueError, KeyError) as error:  # docker-py's, of what is not JSON
+            except (StreamParseError, ValueError, KeyError) as error:  # from docker-py, for an answer that is not JSON
                 raise EcrEngineError.not_docker(self.engine_url, repr(error)).for_image(self.image) from error
 
     def refused(self, answer: str) -> EcrPullError:
-        """Return the error for what the engine answered; if the registry refused the image, AWS is asked why."""
+        """Return the error for the engine's *answer*; if the registry refused the image, ask AWS why."""
         names = self.registry.hint_names
         if any(words in answer for words in hints.OTHER_PLATFORM):
             answer = hints.NO_PLATFORM
@@ -101,6 +101,9 @@ class ImageRequest:
         token_refused = False
         if not step and hints.REFUSAL.search(answer):
             log.debug("%s: the engine says: %s", self.image, answer)
+            # Not at the top: parsing a DAG must not pay for it.
+            from ecr_docker_operator.aws.manifest import ask_about_image  # noqa: PLC0415
+
             found = ask_about_image(self.image, self.registry, self.identity)
             token_refused = not found.refusal if found else hints.TOKEN_EXPIRED in answer.lower()
             if found:

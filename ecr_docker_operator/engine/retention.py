@@ -1,4 +1,4 @@
-"""Removes images that were pulled long ago, so that they do not fill the engine's disk."""
+"""Removes images that were pulled long ago, to keep the engine's disk free."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Repository of the tags that make an engine record a time; each exists for a moment.
+# Repository of the temporary tags that make an engine record a time.
 NOTES = "ecr-docker-operator/noted"
-# Another task was faster, or needs the image.
+# Another task removed the image, or uses it.
 _IN_USE_OR_GONE = {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}
 
 
@@ -37,11 +37,11 @@ def validate_retention(value: object) -> None:
 
 
 def record_pull_time(client: APIClient, image: str) -> None:
-    """Make the engine record, by its own clock, that *image* was pulled now.
+    """Make the engine record the current time, by its own clock, as the pull time of *image*.
 
-    The engine keeps the time when an image was last tagged (Docker Engine API, "Inspect an image",
-    ``Metadata.LastTagTime``). Docker's containerd image store sets it with each pull, its older store only with a tag.
-    So the image gets a tag of ours and loses it again, which does not touch its own names.
+    The engine stores when an image was last tagged (Docker Engine API, "Inspect an image", ``Metadata.LastTagTime``).
+    Docker's containerd image store updates it at each pull, its older store only when a tag is added. So this adds a
+    temporary tag and removes it. The image's own names do not change.
     """
     tag = uuid.uuid4().hex
     client.tag(image, NOTES, tag=tag)
@@ -51,9 +51,9 @@ def record_pull_time(client: APIClient, image: str) -> None:
 def remove_old_images(client: APIClient, image: str, retention: timedelta) -> None:
     """Remove the images of the same repository as *image* that were pulled longer ago than *retention*.
 
-    *image* itself stays, and so do images that a container uses, running or not. Of an image that other repositories
-    name, too, only this repository's names are removed. An image whose pull time the engine does not know counts as
-    pulled now. Nothing is removed by force, and no error is raised.
+    Keeps *image* itself, and all images of containers, running or stopped. If an image also has names in other
+    repositories, only the names in this one are removed. An image without a known pull time counts as pulled now.
+    Nothing is removed by force, and no error is raised.
     """
     repository = repository_of(image)
     sweep = _Sweep(client, repository)
@@ -91,7 +91,7 @@ class _Sweep:
             self._remove(found)
 
     def _ids(self, image: str) -> set[str]:
-        # Asked each time: a tag may be another image's by now.
+        # Looked up each time, because the tag may have moved to another image.
         try:
             return {self._client.inspect_image(image)["Id"]}
         except ImageNotFound:
@@ -109,7 +109,7 @@ class _Sweep:
         ours = [name for name in names if repository_of(name) in (self._repository, NOTES)]
         if len(ours) < len(names) or not ours:
             return ours
-        # By its id, because a tag may be another image's by now; the engine does so if there is no second tag.
+        # By id at last, because a tag may have moved to another image. The engine allows it once one tag is left.
         return [*[name for name in ours if "@" not in name][1:], image["Id"]]
 
     @contextmanager
@@ -122,6 +122,6 @@ class _Sweep:
 
 
 def _moment(text: str | None) -> datetime | None:
-    """Return the moment of RFC 3339 *text*; ``None`` for none, which Go writes as a day of the year 1."""
+    """Return the time in RFC 3339 *text*; ``None`` if empty or unset, which Go writes as a date in the year 1."""
     moment = datetime.fromisoformat(text) if text else None
-    return moment if moment and moment.year > 1970 else None  # noqa: PLR2004 - the other store writes 1970
+    return moment if moment and moment.year > 1970 else None  # noqa: PLR2004 - containerd's store writes 1970

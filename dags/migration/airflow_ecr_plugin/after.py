@@ -1,7 +1,7 @@
 """
-Run images of two regions and two accounts, as after a move from airflow-ecr-plugin: no refresh, no Docker connection.
+Run images from two regions and two accounts, after a move from airflow-ecr-plugin: no refresh, no Docker connection.
 
-The region of a token is the image's. Whose it is, the task says where it is not `aws_default`'s: in `aws_conn_id`.
+Each task requests a token in the region of its image. The AWS connection is `aws_default`, unless `aws_conn_id` is set.
 """
 
 from airflow import DAG

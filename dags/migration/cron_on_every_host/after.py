@@ -1,8 +1,8 @@
 """
-Run a container on an EC2 instance, as after a move from cron on every host: no crontab, and no task that cleans up.
+Run a container on an EC2 instance, after a move from cron on every host: no crontab, and no cleanup task.
 
-With `aws_conn_id=None`, the token is asked for as the instance's role. `image_retention` keeps the disk free: images of
-this repository that were pulled more than a week ago go, unless a container uses them.
+With `aws_conn_id=None`, the task requests the token as the instance's role. `image_retention` keeps the disk free: it
+removes images of this repository that were pulled more than a week ago, unless a container uses them.
 """
 
 from datetime import timedelta

@@ -1,7 +1,7 @@
 """
-Run a container, as after a move from an operator that registers a token: the two tasks are one.
+Run a container, after a move from an operator that registers a token: one task replaces two.
 
-The token goes from AWS to the engine, and is no argument of any process.
+The token goes from AWS to the engine, and is never a process argument.
 """
 
 from airflow import DAG
