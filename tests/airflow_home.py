@@ -1,4 +1,4 @@
-"""Airflow itself, with a home and a database of its own, to run DAG files through."""
+"""A separate Airflow home and database to run DAG files in."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ SECONDS = 300
 
 @dataclass(frozen=True)
 class Run:
-    """What came of a DAG run."""
+    """The outcome of a DAG run."""
 
     succeeded: bool
     log: str
     states: dict[tuple[str, int], str]
     """Task id and map index (-1: not mapped) -> state of the task instance."""
     results: dict[tuple[str, int], Any]
-    """Task id and map index -> what the task returned, as XCom keeps it."""
+    """Task id and map index -> return value of the task, as stored in XCom."""
 
 
 class AirflowHome:
-    """A new Airflow home in *directory*, whose DAGs are those of the folder *dags*."""
+    """A new Airflow home in *directory* with the DAGs of the folder *dags*."""
 
     def __init__(self, directory: Path, dags: Path) -> None:
         self._database = directory / "airflow.db"
@@ -50,7 +50,7 @@ class AirflowHome:
             raise RuntimeError(msg)
 
     def run(self, dag_id: str, environment: Mapping[str, str]) -> Run:
-        """Run a DAG once, in this home and with these environment variables besides, and wait for its end."""
+        """Run a DAG once in this home, with additional environment variables, and wait for its end."""
         with closing(sqlite3.connect(self._database)) as database:
             for table in ("xcom", "task_instance", "dag_run"):
                 database.execute(f"DELETE FROM {table}")  # noqa: S608 - the names stand above
@@ -65,7 +65,7 @@ class AirflowHome:
             succeeded=bool(states) and all(state == "success" for _, _, state in states),
             log=done.stdout,
             states={(task, index): state for task, index, state in states},
-            # SQLite gives back as a number what is one, though it was stored as JSON.
+            # SQLite returns a number for a JSON value that is a number.
             results={
                 (task, index): value if isinstance(value, int | float) else json.loads(value)
                 for task, index, value in results
@@ -80,19 +80,19 @@ class AirflowHome:
             raise RuntimeError(msg)
 
     def dags(self) -> dict[str, dict[str, Any]]:
-        """Return all DAGs as Airflow shows them: id -> what the database holds of it."""
+        """Return all DAGs as Airflow shows them: id -> serialized DAG from the database."""
         self.serialize()
         with closing(sqlite3.connect(self._database)) as database:
             found = database.execute("SELECT dag_id, data FROM serialized_dag").fetchall()
         return {dag_id: json.loads(data)["dag"] for dag_id, data in found}
 
     def import_errors(self) -> dict[str, str]:
-        """Return the files that Airflow could not read in :meth:`serialize`: name -> why."""
+        """Return the files that Airflow could not import in :meth:`serialize`: name -> error."""
         with closing(sqlite3.connect(self._database)) as database:
             return dict(database.execute("SELECT filename, stacktrace FROM import_error").fetchall())
 
     def serialize(self) -> str:
-        """Serialize all DAGs into the database, and return what the database then holds of them."""
+        """Serialize all DAGs into the database and return the result."""
         done = self._airflow("dags", "reserialize")
         if done.returncode:
             msg = f"airflow dags reserialize failed:\n{done.stdout}"

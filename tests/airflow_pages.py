@@ -1,4 +1,4 @@
-"""The pages of Airflow's user interface about the tasks of one DAG run, as somebody sees them who has logged in."""
+"""The pages of Airflow's user interface about the tasks of one DAG run, as a logged-in user sees them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Pages:
     """
 
     links_path = "/links"
-    """Where a page asks for a task's links."""
+    """Path from which a page requests the links of a task."""
     log_in_button = "button[type=submit]"
 
     def __init__(self, browser: Browser, url: str, dag_id: str, run_id: str) -> None:
@@ -24,7 +24,7 @@ class Pages:
         self._url, self._dag_id, self._run_id = url, dag_id, run_id
 
     def log_in(self, user: str, password: str) -> None:
-        """Fill in the form that whoever comes first gets to see."""
+        """Fill in the login form."""
         self.browser.open(self._url)
         self.browser.find("input[name=username]").send_keys(user)
         self.browser.find("input[name=password]").send_keys(password)
@@ -32,19 +32,19 @@ class Pages:
         self.browser.wait(lambda: "/login" not in self.browser.url, "somebody who has logged in")
 
     def task(self, task_id: str) -> None:
-        """Go to what is known of a task, whatever the run."""
+        """Open the page of a task, across all runs."""
         self.browser.open(f"{self._url}/dags/{self._dag_id}/tasks/{task_id}")
 
     def details(self, task_id: str) -> None:
-        """Go to what is known of a task, links included."""
+        """Open the details of a task, including its links."""
         self._open(task_id, "details")
 
     def log(self, task_id: str) -> None:
-        """Go to a task's log."""
+        """Open the log of a task."""
         self._open(task_id, "")
 
     def fields(self, task_id: str) -> None:
-        """Go to a task's rendered templates."""
+        """Open the rendered templates of a task."""
         self._open(task_id, "rendered_templates")
 
     def _open(self, task_id: str, page: str) -> None:
@@ -61,19 +61,19 @@ class OldPages(Pages):
     log_in_button = "input[type=submit]"
 
     def task(self, task_id: str) -> None:
-        """Go to what is known of a task, whatever the run."""
+        """Open the page of a task, across all runs."""
         self._go({"task_id": task_id})
 
     def details(self, task_id: str) -> None:
-        """Go to what is known of a task, links included."""
+        """Open the details of a task, including its links."""
         self._open(task_id, "details")
 
     def log(self, task_id: str) -> None:
-        """Go to a task's log."""
+        """Open the log of a task."""
         self._open(task_id, "logs")
 
     def fields(self, task_id: str) -> None:
-        """Go to a task's rendered templates, through two links."""
+        """Open the rendered templates of a task, through two links."""
         self.details(task_id)
         for link in ("More Details", "Rendered Template"):
             self.browser.find("a", link).click()

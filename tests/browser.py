@@ -1,4 +1,4 @@
-"""A real browser without a screen: Debian's Chromium, driven through its chromedriver."""
+"""A real headless browser: Debian's Chromium, driven through chromedriver."""
 
 from __future__ import annotations
 
@@ -26,32 +26,32 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Limits of waiting, for a machine with other things to do.
+# Time limits, generous for a busy machine.
 START_SECONDS = 120
 PAGE_SECONDS = 120
 
 _OPTIONS = (
     "--headless=new",
-    # The tests run as root, and perhaps in a container, whose /dev/shm is small.
+    # The tests run as root, and perhaps in a container with a small /dev/shm.
     "--no-sandbox",
     "--disable-dev-shm-usage",
-    # It reaches nothing but this machine.
+    # It can reach only this machine.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     "--disable-background-networking",
     "--hide-scrollbars",
     "--lang=en-US",
 )
-# Airflow 2 puts much of a page into a shadow root, where selectors of the document do not reach.
+# Airflow 2 puts much of a page into a shadow root, which document selectors do not reach.
 _HOSTS = "return [...document.querySelectorAll('*')].filter(element => element.shadowRoot)"
 
 
 class Browser(Assembly):
-    """A browser with one window that remembers nothing; open and close it with ``with Browser(…) as browser``.
+    """A browser with one window and a fresh profile; open and close it with ``with Browser(…) as browser``.
 
     Its processes end with the ``with`` block, even if this process is killed.
 
-    :param directory: for its profile and its output; made if it is missing.
-    :param size: width and height of what it shows of a page, in pixels.
+    :param directory: for its profile and its output; created if it is missing.
+    :param size: width and height of the viewport, in pixels.
     """
 
     def __init__(self, directory: Path, size: tuple[int, int] = (1280, 800)) -> None:
@@ -59,14 +59,14 @@ class Browser(Assembly):
         self._size = size
 
     def _assemble(self, parts: ExitStack) -> None:
-        """Install what is missing, then start it."""
+        """Install missing programs, then start the browser."""
         install_parts(BROWSER)
         self._directory.mkdir(parents=True, exist_ok=True)
         port = free_port()
         with (self._directory / "log").open("wb") as log:
             process = Family(
                 [find_program("chromedriver"), f"--port={port}"],
-                # Where it puts what would be the home's, and its profile.
+                # The browser's home and profile.
                 env={**os.environ, **dict.fromkeys(("HOME", "TMPDIR"), str(self._directory))},
                 cwd=self._directory,
                 stdout=log,
@@ -80,31 +80,31 @@ class Browser(Assembly):
 
     @property
     def url(self) -> str:
-        """URL of the page."""
+        """URL of the current page."""
         return self._driver.current_url
 
     def open(self, url: str) -> None:
-        """Go to a page."""
+        """Open a page."""
         self._driver.get(url)
 
     def text(self) -> str:
-        """Return the text that can be read on the page now."""
+        """Return the visible text of the page."""
         return self._driver.find_element(By.TAG_NAME, "body").text
 
     def all(self, css: str, text: str = "") -> list[WebElement]:
-        """Return the elements that can be seen on the page now, by their selector and a piece of their text."""
+        """Return the visible elements that match a selector and contain a text."""
         roots: list[Any] = [self._driver, *(host.shadow_root for host in self._run(_HOSTS))]
         found = [element for root in roots for element in root.find_elements(By.CSS_SELECTOR, css)]
         return [element for element in found if text in element.text and element.is_displayed()]
 
     def find(self, css: str, text: str = "") -> WebElement:
-        """Return the first of those elements, as soon as there is one."""
+        """Return the first of those elements, as soon as one exists."""
         return self.wait(lambda: self.all(css, text), f"{css} {text}")[0]
 
     def wait(self, condition: Callable[[], T], what: str) -> T:
-        """Return what *condition* does, as soon as that is true or not empty.
+        """Return the result of *condition* as soon as it is true or not empty.
 
-        :raises TimeoutException: if it takes too long; the message shows what can be read instead.
+        :raises TimeoutException: if it takes too long; the message shows the visible text.
         """
         ignored = [StaleElementReferenceException]
         try:
@@ -114,11 +114,11 @@ class Browser(Assembly):
             raise
 
     def has_loaded(self, path: str) -> bool:
-        """Return whether the page has asked its server for something whose URL has *path*, and has the answer."""
+        """Return whether the page has received the answer to a request whose URL contains *path*."""
         return path in str(self._run("return performance.getEntriesByType('resource').map(entry => entry.name)"))
 
     def picture(self) -> bytes:
-        """Return what it shows of the page, as PNG."""
+        """Return a screenshot of the viewport as PNG."""
         return self._driver.get_screenshot_as_png()
 
     def _run(self, script: str) -> Any:

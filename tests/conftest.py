@@ -46,25 +46,25 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_report_header() -> str:
-    """Show the versions that everything here stands on."""
+    """Show the versions of the main dependencies."""
     parts = [f"{name} {version(name)}" for name in _SHOWN]
     return ", ".join([*parts, f"{platform.system()} {platform.release()}"])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say on which engine the tests ran."""
+    """Show the engine that the tests ran on."""
     if _ENGINE in config.stash:
         terminalreporter.write_line(f"engine of the stand: {config.stash[_ENGINE]}")
 
 
 def pytest_unconfigure() -> None:
-    """Remove the configuration that the tests had instead of the machine's."""
+    """Remove the temporary configuration."""
     _ISOLATION.close()
 
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
-    """AWS's API alone; boto3 finds it, and the keys of the user ``worker``, in the environment."""
+    """AWS's API alone; boto3 finds its endpoint and the keys of the user ``worker`` in the environment."""
     with Aws() as api:
         worker = api.add_user(ACCOUNT, "worker")
         monkeypatch.setenv("AWS_ENDPOINT_URL", api.url)
@@ -75,7 +75,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
 
 @pytest.fixture
 def logged(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Callable[[str], int]:
-    """Provide a function that tells how often a text was logged, by structlog (Airflow 3) or logging (Airflow 2)."""
+    """Provide a function that counts log messages with a text, of structlog (Airflow 3) or logging (Airflow 2)."""
     return lambda text: max(capsys.readouterr().out.count(text), caplog.text.count(text))
 
 
@@ -88,7 +88,7 @@ def engine() -> Iterator[RecordingEngine]:
 
 @pytest.fixture(scope="session")
 def running_stand(pytestconfig: pytest.Config) -> Iterator[Stand]:
-    """Start the stand once; tests take the fixture ``stand``."""
+    """Start the stand once; tests use the fixture ``stand``."""
     with Stand() as stand:
         pytestconfig.stash[_ENGINE] = f"{stand.kind.name} ({stand.engine.versions()})"
         yield stand
@@ -96,12 +96,12 @@ def running_stand(pytestconfig: pytest.Config) -> Iterator[Stand]:
 
 @pytest.fixture
 def stand(running_stand: Stand, monkeypatch: pytest.MonkeyPatch) -> Stand:
-    """Provide the stand with nothing recorded yet; the environment leads to it."""
+    """Provide the stand with an empty record; the environment points to it."""
     return prepare(running_stand, monkeypatch)
 
 
 def prepare(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> Stand:
-    """Let *stand* forget what was, and the environment lead to it."""
+    """Reset *stand* and point the environment to it."""
     stand.aws.reset()
     stand.registry.reset()
     stand.manifests.failure_code = ""
@@ -113,7 +113,7 @@ def prepare(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> Stand:
 
 @pytest.fixture(scope="session", params=["newest", AIRFLOW_2])
 def installed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
-    """Provide version of Airflow and Python of this environment, then of one with Airflow 2 and this package."""
+    """Provide the Airflow and Python versions of this environment, then of one with Airflow 2 and this package."""
     if request.param == AIRFLOW_2:
         [cell] = [cell for cell in CELLS if cell.airflow == AIRFLOW_2]
         return AIRFLOW_2, Environment(cell, tmp_path_factory.mktemp("airflow-2")).python

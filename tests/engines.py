@@ -1,4 +1,4 @@
-"""Run on the engines that are not this machine's own what can differ between engines, and print what passed on each."""
+"""Run the engine-dependent tests on all engines but this machine's own, and print the results."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PATHS = (
 
 @dataclass(frozen=True)
 class Row:
-    """What came of one engine."""
+    """The result of one engine."""
 
     name: str
     made_of: str
@@ -38,7 +38,7 @@ class Row:
 
     @property
     def failed(self) -> int:
-        """Number of tests that failed; an engine that cannot be had is one."""
+        """Number of tests that failed; an engine that is not available counts as one."""
         return self.counts.get("failed", 0) + self.counts.get("error", 0) + (not self.counts.get("passed"))
 
 
@@ -67,10 +67,10 @@ def table(rows: list[Row]) -> str:
 
 
 def main() -> int:
-    """Run on the engines that the command line asks for; return the exit status."""
+    """Run on the engines selected on the command line; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.engines", description=__doc__)
     parser.add_argument("-k", "--engine", choices=[*ENGINES], action="append", help="run on this engine alone")
-    # A stand waits more than it computes.
+    # A stand mostly waits, so it needs little CPU.
     parser.add_argument("-j", "--jobs", type=int, default=2, help="engines at a time")
     options = parser.parse_args()
     with ThreadPoolExecutor(options.jobs) as pool:

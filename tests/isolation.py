@@ -1,4 +1,4 @@
-"""Keep the machine's own Airflow, AWS and Docker configuration away from what runs here."""
+"""Keep the machine's own Airflow, AWS and Docker configuration out of the tests."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _FOREIGN = ("AIRFLOW", "AWS_", "DOCKER_", "ECR_", "CURL_CA_BUNDLE", "REQUESTS_CA
 
 @contextmanager
 def isolated() -> Iterator[None]:
-    """Replace the configuration in the environment by one in a new directory, until the ``with`` block ends.
+    """Replace the configuration in the environment with a new directory until the ``with`` block ends.
 
-    Airflow reads its configuration when it is first imported, so this comes before.
+    Call this before the first import of Airflow, which reads the configuration.
     """
     with tempfile.TemporaryDirectory(prefix="ecr-tests-", ignore_cleanup_errors=True) as directory:
         for name in [name for name in os.environ if name.startswith(_FOREIGN)]:

@@ -1,4 +1,4 @@
-"""A small HTTP engine that pulls nothing, and records what it was asked with which login."""
+"""A small HTTP engine that pulls nothing and records each request with its login."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Asked:
-    """One request: method, path without the API's version, query, body, and the ``X-Registry-Auth`` it carried."""
+    """One request: method, path without the API version, query, body, and its ``X-Registry-Auth``."""
 
     method: str
     path: str
@@ -30,24 +30,24 @@ class Asked:
 
 
 class RecordingEngine:
-    """The few paths of the Docker Engine API that a pull, a login and a service need."""
+    """The paths of the Docker Engine API that a pull, a login and a service need."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.asked: list[Asked] = []
         self.present: set[str] = set()
-        """Names of the images that it says it has."""
+        """Names of the images that the engine has."""
         self.stream: list[dict[str, Any]] = [{"status": "Pulling"}, {"status": "Done"}]
-        """Items of the stream with which a pull is answered."""
+        """Items of the stream that answers a pull."""
         self.piece = 0
-        """Bytes that are sent at a time of that stream; 0: one item at a time."""
+        """Size of the pieces of that stream in bytes; 0: one item per piece."""
         self.pull_status, self.pull_answer = 200, ""
-        """Status of a pull; above 400 with this message instead of the stream."""
+        """Status of a pull, and the message that replaces the stream for an error status."""
         self.hangs_up: bytes | None = None
-        """What a pull is answered with before the engine hangs up, if set."""
+        """Answer to a pull before the engine hangs up, if set."""
         self.once: tuple[int, str] | None = None
-        """Status and message, or item of the stream, with which only the next pull is answered."""
+        """Status and message, or stream item, that answers only the next pull."""
         self.answers = dict(_ANSWERS)
-        """Path -> status and answer, for what is neither a pull nor a list of images."""
+        """Path -> status and answer, for all other requests."""
         self._tls = tls
 
     def __enter__(self) -> Self:
@@ -66,7 +66,7 @@ class RecordingEngine:
         return [asked for asked in self.asked if asked.path == "/images/create"]
 
     def passwords(self) -> list[str | None]:
-        """Return the password that each pull carried; ``None`` for an anonymous pull."""
+        """Return the password of each pull; ``None`` for an anonymous pull."""
         logins = [asked.login or {} for asked in self.pulls()]
         return [login.get("password") or login.get("Password") for login in logins]
 
@@ -105,7 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_POST = do_DELETE = do_GET
 
     def log_message(self, format: str, *args: object) -> None:
-        """Log nothing: requests are recorded."""
+        """Log nothing: requests are recorded instead."""
 
     def _answer(self, status: int, answer: Any) -> None:
         raw = isinstance(answer, bytes)

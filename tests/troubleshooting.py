@@ -1,4 +1,4 @@
-"""Write the tables of ``dags/TROUBLESHOOTING.md`` anew: what the package's tables of next steps say."""
+"""Update the tables of ``dags/TROUBLESHOOTING.md`` from the package's tables of next steps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NAMES = {"actions": "ecr:GetAuthorizationToken", **EcrRegistry.private(ACCOUNT, 
 
 
 def rows(table: tuple[hints.Hint, ...]) -> list[str]:
-    """Return the rows of *table* in Markdown; rows with the same step are one."""
+    """Return the rows of *table* in Markdown; rows with the same step are merged."""
     answers: dict[str, list[str]] = {}
     for pieces, step in table:
         answer = f"`{' … '.join(pieces)}`" if any(pieces) else "anything else"
@@ -26,7 +26,7 @@ def rows(table: tuple[hints.Hint, ...]) -> list[str]:
 
 
 def renewed(text: str) -> str:
-    """Return *text* with every table below a mark such as ``<!-- hints.AWS -->`` as it is in the package."""
+    """Return *text* with every table below a mark such as ``<!-- hints.AWS -->`` updated from the package."""
     return re.sub(
         r"^<!-- hints\.(\w+) -->\n(\|.*\n)*",
         lambda mark: "\n".join(

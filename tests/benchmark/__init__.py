@@ -1,1 +1,1 @@
-"""What EcrDockerOperator costs, beside what people would use instead: ``python -m tests.benchmark`` prints it."""
+"""The cost of EcrDockerOperator compared with its alternatives: ``python -m tests.benchmark`` prints it."""

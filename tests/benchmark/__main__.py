@@ -1,4 +1,4 @@
-"""Print what EcrDockerOperator costs beside what people would use instead, as a Markdown table."""
+"""Print the cost of EcrDockerOperator compared with its alternatives, as a Markdown table."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TAGS, AT_A_TIME = 40, 8
 
 
 def main() -> int:
-    """Measure, print, and return 1 if a count is not what it has to be; times are reported only."""
+    """Measure, print, and return 1 if a count is wrong; times are only reported."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmark", description=__doc__)
     parser.add_argument("--rounds", type=int, default=15, help="how often each peer runs (default: %(default)s)")
     parser.add_argument("--mapped", type=int, default=1000, help="number of mapped tasks (default: %(default)s)")

@@ -1,4 +1,4 @@
-"""Medians, spreads and ratios of runs that were taken in turn."""
+"""Medians, spreads and ratios of alternating runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Spread:
-    """A median, and the half of the values in its middle."""
+    """A median and the quartiles around it."""
 
     median: float
     low: float
@@ -25,7 +25,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
-        """Return that of *values*, of which there are two or more."""
+        """Return the spread of *values*, which must be at least two."""
         low, _, high = quantiles(values, n=4, method="inclusive")
         return cls(median(values), low, high)
 
@@ -35,9 +35,9 @@ class Spread:
 
 
 def with_start(ours: Sequence[float], theirs: Sequence[float], starts: Starts) -> tuple[list[float], list[float]]:
-    """Return both, each pair with the mean of its two *starts* in the place of its own.
+    """Replace the start time in each pair by the mean of its two *starts*.
 
-    What a process does before it differs from its neighbour's is the same work, and takes now more, now less.
+    Both processes do the same work at the start; any difference there is noise.
     """
     mine, other = without_start(ours, theirs, starts)
     means = [mean(pair) for pair in zip(*starts, strict=True)]
@@ -45,11 +45,11 @@ def with_start(ours: Sequence[float], theirs: Sequence[float], starts: Starts) -
 
 
 def without_start(ours: Sequence[float], theirs: Sequence[float], starts: Starts) -> tuple[list[float], list[float]]:
-    """Return what is left of both when their *starts* are taken off."""
+    """Subtract the *starts* from both."""
     mine, other = starts
     return list(map(sub, ours, mine)), list(map(sub, theirs, other))
 
 
 def ratios(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
-    """Return those of runs that were neighbours, so that both had the same machine."""
+    """Return the ratios of neighbouring runs, which saw the machine in the same condition."""
     return Spread.of([mine / other for mine, other in zip(ours, theirs, strict=True)])

@@ -1,4 +1,4 @@
-"""Rounds: in each, all peers run, one after the other, in turning order."""
+"""Rounds: in each, all peers run one after the other, in alternating order."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 PULLING = (STORED, OURS, HELPER)
 PRESENT = (PLAIN, OURS, STORED)
 PULLS = 2
-"""How often each peer pulls in a round: what the engine does for it varies most."""
+"""How often each peer pulls in a round; the engine's part varies most."""
 
 
 class Rounds:
-    """All figures, of which each round adds one to each list."""
+    """All figures; each round appends one to each list."""
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
@@ -27,12 +27,12 @@ class Rounds:
         self.present: dict[Peer, list[dict[str, Any]]] = defaultdict(list)
         """Peer -> figures of tasks whose image is on the engine."""
         self.parts: list[dict[str, float]] = []
-        """Of one login of ours: what its parts take."""
+        """Times of the parts of one login of ours."""
         self.floor: list[dict[str, float]] = []
-        """Of botocore's bare call."""
+        """Times of botocore's bare call."""
 
     def run(self, count: int, say: Callable[[str], object]) -> None:
-        """Take *count* rounds, after one that warms files and certificates up and is not counted."""
+        """Run *count* rounds, after a warm-up round that is not counted."""
         for number in range(-1, count):
             found = [(self.pulling, self._all(PULLING, turn, pulls=True)) for turn in range(PULLS)]
             found.append((self.present, self._all(PRESENT, number, pulls=False)))
@@ -47,10 +47,10 @@ class Rounds:
             self.floor.append(floor)
 
     def _all(self, peers: tuple[Peer, ...], turn: int, *, pulls: bool) -> dict[Peer, dict[str, Any]]:
-        # A B, B A, ...: whatever drifts, drifts for all.
+        # A B, B A, ...: drift affects all peers alike.
         in_turn = peers if turn % 2 else reversed(peers)
         return {peer: self._scene.run(peer, pulls=pulls) for peer in in_turn}
 
     def of(self, peer: Peer, figure: str, *, pulls: bool = False) -> list[float]:
-        """Return a figure of *peer* in all rounds."""
+        """Return a figure of *peer* for all rounds."""
         return [found[figure] for found in (self.pulling if pulls else self.present)[peer]]

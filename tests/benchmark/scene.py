@@ -1,4 +1,4 @@
-"""Where the benchmark takes place: the stand with AWS and its registries at a distance, and what works there."""
+"""The setup of the benchmark: a stand with simulated distance to AWS and its registries, and the peers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
 ROUND_TRIP = 0.025
-"""Seconds that each round trip to AWS and to a registry takes longer than on this machine."""
+"""Seconds added to each round trip to AWS and to a registry."""
 TASKS = 200
 """Number of tasks in the DAG file that is parsed."""
 HOST = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
@@ -49,7 +49,7 @@ with DAG("parsed", schedule=None):
 
 @dataclass(frozen=True, eq=False)
 class Peer:
-    """A way to run a task with an image of Amazon ECR's."""
+    """A way to run a task with an image from Amazon ECR."""
 
     name: str
     operator: tuple[str, str]
@@ -68,27 +68,27 @@ OURS = Peer("EcrDockerOperator", ("ecr_docker_operator", "EcrDockerOperator"))
 
 @dataclass(frozen=True)
 class Mapped:
-    """What came of many mapped tasks."""
+    """The outcome of many mapped tasks."""
 
     tasks: int
     failed: list[str]
     tokens: int
-    """Tokens that were asked for."""
+    """Number of token calls."""
     pulls: int
-    """Pulls that the engine tells of."""
+    """Number of pulls that the engine reports."""
 
 
 class Scene(Assembly):
-    """A stand of its own, with one image in a registry; start and end it with ``with``.
+    """A separate stand with one image in a registry; start and end it with ``with``.
 
-    :param round_trip: seconds that a round trip takes longer than on this machine.
+    :param round_trip: seconds to add to each round trip.
     """
 
     def __init__(self, round_trip: float = ROUND_TRIP) -> None:
         self._round_trip = round_trip
 
     def _assemble(self, parts: ExitStack) -> None:
-        """Start the stand, and AWS's API under its own name and over TLS, as all peers find it."""
+        """Start the stand, with AWS's API under its real name and over TLS, so that all peers find it."""
         install_parts(PEERS)
         self._directory = Path(tempfile.mkdtemp(prefix="ecr-benchmark-"))
         parts.callback(shutil.rmtree, self._directory)
@@ -96,7 +96,7 @@ class Scene(Assembly):
         self.image = self.stand.push()
         authority = Authority(self._directory)
         self._authority = self._directory / "authority.pem"
-        # As many as a worker trusts: to read them takes its time.
+        # As many as a worker trusts, because reading them takes time.
         self._authority.write_text(f"{Path(get_cert_path(True)).read_text()}\n{authority.certificate}")
         at = partial(socket.create_server, (API_ADDRESS, 443))
         listening = self.stand.namespaces.inside(at)
@@ -104,11 +104,11 @@ class Scene(Assembly):
         self.stand.aws.round_trip = self.stand.registry.round_trip = self._round_trip
 
     def run(self, peer: Peer, *, pulls: bool) -> dict[str, Any]:
-        """Let *peer* run a task in a process of its own, and return its figures; see :mod:`tests.benchmark.worker`.
+        """Let *peer* run a task in a new process and return its figures; see :mod:`tests.benchmark.worker`.
 
-        What AWS and the registry were asked is added, as ``aws`` and ``registry``.
+        The requests to AWS and the registry are added as ``aws`` and ``registry``.
 
-        :param pulls: whether the engine does not have the image.
+        :param pulls: whether the image must be pulled.
         """
         if pulls:
             self._renew_image()
@@ -124,14 +124,14 @@ class Scene(Assembly):
         return figures
 
     def run_mapped(self, tasks: int, at_a_time: int, tags: int) -> Mapped:
-        """Run *tasks* mapped tasks in one process, *at_a_time* at once, on images that the engine does not have.
+        """Run *tasks* mapped tasks in one process, *at_a_time* at once, with images that the engine does not have.
 
         :param tags: number of different images.
         """
         images = [self.stand.push("mapped", str(number)) for number in range(tags)]
         self.stand.aws.calls.clear()
         client = self.stand.engine.client
-        # Read while they happen: the engine remembers but 256 of all its events.
+        # Read the events as they happen: the engine keeps only the last 256.
         events = client.events(decode=True, filters={"type": "image", "event": ["pull", "tag"]})
         with ThreadPoolExecutor(1) as pool:
             pulls = pool.submit(lambda: sum(1 for _ in takewhile(lambda event: event["Action"] == "pull", events)))
@@ -140,12 +140,12 @@ class Scene(Assembly):
             return Mapped(figures["tasks"], figures["failed"], len(self.stand.aws.token_calls()), pulls.result())
 
     def asked_of_registry(self) -> list[str]:
-        """Return the requests that the registry and its layers' store have had: method and path, without digests."""
+        """Return the requests to the registry and its layer store: method and path, without digests."""
         found = (f"{request.method} {request.path.partition('?')[0]}" for request in self.stand.registry.requests)
         return [re.sub(r"[0-9a-f]{64}", "DIGEST", request) for request in found]
 
     def pull_by_hand(self) -> None:
-        """Pull the image with Docker's own command, logged in beforehand."""
+        """Pull the image with the Docker CLI, logged in beforehand."""
         self._renew_image()
         config = self._directory / "by-hand"
         config.mkdir(exist_ok=True)
@@ -156,12 +156,12 @@ class Scene(Assembly):
         subprocess.run([*docker, "pull", "--quiet", self.image], check=True, stdout=subprocess.DEVNULL)
 
     def _renew_image(self) -> None:
-        # The engine may keep the manifest of the old one a little longer than the image, and then not ask for it.
+        # The engine may keep the old manifest longer than the image, and then not request it.
         self.stand.engine.forget(self.image)
         self.stand.push()
 
     def work(self, what: str, *arguments: Any, has_helper: bool = False) -> dict[str, Any]:
-        """Return what a function of :mod:`tests.benchmark.worker` returns in a new process beside the engine."""
+        """Return the result of a function of :mod:`tests.benchmark.worker`, run in a new process beside the engine."""
         with tempfile.TemporaryDirectory(dir=self._directory) as home:
             result, log = Path(home, "result"), Path(home, "log")
             command = [sys.executable, "-m", "tests.benchmark.worker", str(result), what, json.dumps(arguments)]
@@ -190,9 +190,9 @@ class Scene(Assembly):
             "AIRFLOW_CONN_AWS_DEFAULT": "aws://",
             "AIRFLOW_CONN_STORED": f"docker://AWS:{quote(token.password, safe='')}@{HOST}",
         }
-        # Not all peers can be told of another endpoint than AWS's own.
+        # Not all peers support a custom endpoint.
         del environment["AWS_ENDPOINT_URL"]
-        # A worker has byte code, as pip leaves it; the round that is not counted makes what is missing.
+        # A worker has byte code, as after pip install; the warm-up round compiles the rest.
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         if has_helper:
             Path(home, "config.json").write_text(json.dumps({"credHelpers": {HOST: "ecr-login"}}))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 HEAVY = ("boto3", "botocore", "airflow.providers.amazon")
 MORE_CPU = 1.02
 NOTHING = "no boto3, no amazon provider"
-# That of TCP, that of TLS, and that of the call.
+# One for TCP, one for TLS, and one for the call.
 AWS_ROUND_TRIPS = 3 * ROUND_TRIP
 
 
@@ -31,7 +31,7 @@ class Row:
     goal: str = ""
     holds: bool | None = None
     is_count: bool = False
-    """Whether it is the same on each run and each machine."""
+    """Whether the figure is the same on every run and machine."""
 
     def __str__(self) -> str:
         reached = {True: "yes", False: "**no**", None: ""}[self.holds]
@@ -44,7 +44,7 @@ HEAD = "| measure | beside | EcrDockerOperator | goal | reached |\n| --- | --- |
 def rows(rounds: Rounds, by_hand: Sequence[str], mapped: Mapped) -> list[Row]:
     """Return all rows.
 
-    :param by_hand: what the registry was asked when Docker's own command pulled.
+    :param by_hand: the requests to the registry when the Docker CLI pulled.
     """
     return [*_parsing(rounds), *_present(rounds), *_pulling(rounds, by_hand), *_login(rounds), _many(mapped)]
 

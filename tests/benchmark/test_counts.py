@@ -1,4 +1,4 @@
-"""What is the same on each machine: how often AWS, the registry and the engine are asked, and what is imported."""
+"""Figures that are the same on every machine: requests to AWS, the registry and the engine, and imports."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def scene() -> Iterator[Scene]:
 
 
 def without_ids(requests: list[str]) -> list[str]:
-    """Return *requests* without the containers' names."""
+    """Return *requests* without container ids."""
     return [re.sub(r"[0-9a-f]{64}", "ID", request) for request in requests]
 
 
 def test_image_that_is_there_costs_nothing(scene: Scene) -> None:
-    """AWS and the registry are not asked, and the engine just what DockerOperator asks it."""
+    """If the engine has the image, it gets DockerOperator's requests, and AWS and the registry get none."""
     scene.pull_by_hand()
     plain, ours = scene.run(PLAIN, pulls=False), scene.run(OURS, pulls=False)
     assert (ours["aws"], ours["registry"]) == ([], [])
@@ -41,7 +41,7 @@ def test_image_that_is_there_costs_nothing(scene: Scene) -> None:
 
 
 def test_pull_costs_one_call(scene: Scene) -> None:
-    """AWS is asked for one token, and the registry and its layers' store just what a pull by hand asks them."""
+    """A pull costs one token call; the registry and its layer store get the requests of the Docker CLI."""
     scene.pull_by_hand()
     by_hand = scene.asked_of_registry()
     ours = scene.run(OURS, pulls=True)
@@ -52,14 +52,14 @@ def test_pull_costs_one_call(scene: Scene) -> None:
 
 @pytest.mark.parametrize("peer", [STORED, HELPER], ids=lambda peer: peer.name)
 def test_peers_pull_too(peer: Peer, scene: Scene) -> None:
-    """What we are compared with does pull, with a token that is valid."""
+    """The alternatives really pull, with a valid token."""
     found = scene.run(peer, pulls=True)
     assert any("/manifests/" in request for request in found["registry"])
     assert found["aws"] == (["GetAuthorizationToken"] if peer is HELPER else [])
 
 
 def test_parsing_imports_nothing_of_aws(scene: Scene) -> None:
-    """Neither boto3 nor the amazon provider is imported with the operator, but our own modules and one of Airflow's."""
+    """The operator imports neither boto3 nor the amazon provider, only our own modules and one of Airflow's."""
     scene.pull_by_hand()
     plain, ours = (set(scene.run(peer, pulls=False)["modules"]) for peer in (PLAIN, OURS))
     ours_alone = {name for name in ours if name.partition(".")[0] == "ecr_docker_operator"}
@@ -69,7 +69,7 @@ def test_parsing_imports_nothing_of_aws(scene: Scene) -> None:
 
 
 def test_as_many_tokens_as_pulls(scene: Scene) -> None:
-    """Of many mapped tasks, those whose image is missing ask for a token, once each, and no others do."""
+    """Of many mapped tasks, each one whose image is missing asks for one token, and no other task does."""
     mapped = scene.run_mapped(tasks=40, at_a_time=4, tags=5)
     assert mapped.failed == []
     assert 5 <= mapped.pulls < mapped.tasks
@@ -77,7 +77,7 @@ def test_as_many_tokens_as_pulls(scene: Scene) -> None:
 
 
 def test_command_prints_the_table() -> None:
-    """``python -m tests.benchmark`` prints a row for each measure, and its counts are what they have to be."""
+    """``python -m tests.benchmark`` prints a row for each measure, and all counts are right."""
     command = [sys.executable, "-m", "tests.benchmark", "--rounds=2", "--mapped=8"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -1,6 +1,6 @@
-"""What a worker does, in a process of its own: import an operator, parse a DAG file, run one task.
+"""The work of a worker in a separate process: import an operator, parse a DAG file, run one task.
 
-Nothing but the standard library is imported before the clock runs.
+Only the standard library is imported before the clock starts.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from types import SimpleNamespace
 from typing import Any
 
 SUPERVISOR = "airflow.sdk.execution_time.supervisor"
-"""What a task's process has imported: it is a fork of its supervisor's."""
+"""The modules that a task's process inherits as a fork of its supervisor."""
 
 
 class Requests:
@@ -37,8 +37,8 @@ class Requests:
             self.sent.append((time.perf_counter(), line.removesuffix(b" HTTP/1.1").decode()))
 
     def until_pull(self) -> float | None:
-        """Return the seconds from the last request before a pull to the pull's own; ``None`` without a pull."""
-        engine = [(at, what) for at, what in self.sent if what != "POST /"]  # which is AWS's
+        """Return the seconds from the last request before a pull to the pull request; ``None`` without a pull."""
+        engine = [(at, what) for at, what in self.sent if what != "POST /"]  # the request to AWS
         for (before, _), (at, what) in pairwise(engine):
             if "/images/create" in what:
                 return at - before
@@ -46,10 +46,10 @@ class Requests:
 
 
 def run_task(module: str, name: str, dag_file: str, parameters: dict[str, Any]) -> dict[str, Any]:
-    """Import the operator *name*, parse *dag_file*, run a task, and return what each of these took.
+    """Import the operator *name*, parse *dag_file*, run a task, and return the cost of each step.
 
     CPU is in seconds, of this process, since its start; wall time in seconds, of the run alone; memory in KiB; modules
-    are those that are there when the file is parsed.
+    are those that are loaded when the file has been parsed.
     """
     from airflow.sdk import DAG
 
@@ -72,14 +72,14 @@ def run_task(module: str, name: str, dag_file: str, parameters: dict[str, Any]) 
 
 
 def run_mapped(images: list[str], tasks: int, at_a_time: int) -> dict[str, Any]:
-    """Run *tasks* mapped tasks, each with one of *images*, and return how many there were and what failed."""
+    """Run *tasks* mapped tasks, each with one of *images*, and return their number and the failures."""
     from concurrent.futures import ThreadPoolExecutor
 
     from airflow.sdk import DAG
 
     from ecr_docker_operator import EcrDockerOperator
 
-    # In blocks, so that some find the image missing at the same moment, and some find it there.
+    # In blocks, so that some tasks miss an image at the same moment, and others find it.
     wanted = [images[number * len(images) // tasks] for number in range(tasks)]
     parameters = {"auto_remove": "force", "network_mode": "none"}
     with DAG("mapped", schedule=None):
@@ -88,7 +88,7 @@ def run_mapped(images: list[str], tasks: int, at_a_time: int) -> dict[str, Any]:
     def run(image: str) -> str | None:
         try:
             mapped.unmap({"image": image}).execute({})
-        except Exception as error:  # noqa: BLE001 - it is told
+        except Exception as error:  # noqa: BLE001 - every error is reported
             return repr(error)
         return None
 
@@ -98,7 +98,7 @@ def run_mapped(images: list[str], tasks: int, at_a_time: int) -> dict[str, Any]:
 
 
 def time_bare_call(region: str) -> dict[str, Any]:
-    """Return what one token call takes with a client of boto3's that is built already."""
+    """Return the time of one token call with an existing boto3 client."""
     import boto3
 
     client = boto3.session.Session().client("ecr", region_name=region)
@@ -108,7 +108,7 @@ def time_bare_call(region: str) -> dict[str, Any]:
 
 
 def time_login(host: str) -> dict[str, Any]:
-    """Return what the parts of one login of ours take, in an Airflow that has parsed a DAG file."""
+    """Return the times of the parts of one login of ours, in an Airflow that has parsed a DAG file."""
     from ecr_docker_operator import hook  # noqa: F401
     from ecr_docker_operator.aws.identity import AwsIdentity
     from ecr_docker_operator.aws.token import fetch_credentials

@@ -1,4 +1,4 @@
-"""Cells: every supported version of Airflow, each in an environment of its own, with what is run in it.
+"""Cells: every supported version of Airflow in a separate environment, with the tests that run in it.
 
-``python -m tests.cells`` runs all of them, and prints what passed in each.
+``python -m tests.cells`` runs all cells and prints their results.
 """

@@ -1,4 +1,4 @@
-"""Run the cells, and print what passed in each."""
+"""Run the cells and print their results."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tests.cells.versions import CELLS, RUNS, Cell
 
 @dataclass
 class Row:
-    """What came of one cell."""
+    """The result of one cell."""
 
     cell: Cell
     versions: dict[str, str] = field(default_factory=dict)
     results: dict[str, Result] = field(default_factory=dict)
     problem: str = ""
-    """Why there is no environment."""
+    """Why the environment could not be created."""
     seconds: float = 0
 
     @property
@@ -34,11 +34,11 @@ class Row:
 
     @property
     def failed(self) -> int:
-        """Number of tests that failed; a cell without an environment is one."""
+        """Number of tests that failed; a cell without an environment counts as one."""
         return sum(result.failed for result in self.results.values()) + bool(self.problem)
 
     def line(self) -> list[str]:
-        """Return the cell's line of the table."""
+        """Return the cell's row of the table."""
         versions = [self.versions.get(column, "-") for column in COLUMNS]
         if self.problem:
             versions[COLUMNS.index("Airflow")] = self.cell.airflow
@@ -46,7 +46,7 @@ class Row:
 
 
 def run(cell: Cell, directory: Path) -> Row:
-    """Make the environment of *cell*, and run everything in it."""
+    """Create the environment of *cell* and run all its tests."""
     row, start = Row(cell), time.monotonic()
     try:
         environment = Environment(cell, directory / cell.airflow)
@@ -62,7 +62,7 @@ def run(cell: Cell, directory: Path) -> Row:
 
 
 def table(rows: list[Row]) -> str:
-    """Return *rows* as a Markdown table, whose columns line up."""
+    """Return *rows* as an aligned Markdown table."""
     lines = [[*COLUMNS, *RUNS, "seconds"], *(row.line() for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     lines.insert(1, ["-" * width for width in widths])
@@ -72,11 +72,11 @@ def table(rows: list[Row]) -> str:
 
 
 def main() -> int:
-    """Run the cells that the command line asks for; return the exit status."""
+    """Run the cells selected on the command line; return the exit status."""
     names = [cell.airflow for cell in CELLS]
     parser = argparse.ArgumentParser(prog="python -m tests.cells", description=__doc__)
     parser.add_argument("-k", "--cell", choices=names, action="append", help="run this version of Airflow alone")
-    # A stand waits more than it computes.
+    # A stand mostly waits, so it needs little CPU.
     parser.add_argument("-j", "--jobs", type=int, default=(os.cpu_count() or 1) + 1, help="cells at a time")
     options = parser.parse_args()
     cells = [cell for cell in CELLS if cell.airflow in (options.cell or names)]

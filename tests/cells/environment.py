@@ -1,4 +1,4 @@
-"""Make a cell's environment, and run tests in it."""
+"""Create the environment of a cell and run tests in it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ COLUMNS = ("Python", *_SHOWN)
 
 @dataclass(frozen=True)
 class Result:
-    """What one run of pytest came to."""
+    """The result of one pytest run."""
 
     passed: int = 0
     failed: int = 0
@@ -48,11 +48,11 @@ class Result:
 
 
 class CellError(RuntimeError):
-    """A cell's environment cannot be made."""
+    """The environment of a cell cannot be created."""
 
 
 class Environment:
-    """A virtual environment in *directory*, with this project and a cell's versions in it."""
+    """A virtual environment in *directory* with this project and the versions of a cell."""
 
     def __init__(self, cell: Cell, directory: Path) -> None:
         self._directory = directory
@@ -61,11 +61,11 @@ class Environment:
         interpreter = find_interpreter(cell.python, cell.allowed)
         _uv("venv", "--no-python-downloads", "--python", interpreter, str(directory / "venv"))
         project = ["--editable", str(ROOT), "--group", f"{ROOT / 'pyproject.toml'}:dev"]
-        # Every test that starts a process imports Airflow again, which is several times slower from source.
+        # Every test that starts a process imports Airflow again; without byte code, that is several times slower.
         _uv("pip", "install", "--compile-bytecode", "--python", str(self.python), *project, *cell.requirements)
 
     def versions(self) -> dict[str, str]:
-        """Return what is really installed, by column of the table."""
+        """Return the installed versions by column of the table."""
         done = _run([str(self.python), "-c", _VERSIONS])
         found: dict[str, str] = json.loads(done.stdout)
         return found
@@ -74,7 +74,7 @@ class Environment:
         """Run the tests at *paths*."""
         report = self._directory / f"{name}.xml"
         command = [str(self.python), "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
-        # Errors out of warnings are for the versions that one works with: old ones warn of their own parts.
+        # Treat warnings as errors only in the development versions: old versions warn about their own code.
         command += ["-W", "default", *paths]
         done = subprocess.run(
             command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False

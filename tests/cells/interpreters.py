@@ -16,13 +16,13 @@ RUNNING = "{}.{}".format(*sys.version_info)
 
 
 class NoInterpreterError(RuntimeError):
-    """A cell cannot run here; the message says which Python it needs."""
+    """A cell cannot run here; the message names the Python that it needs."""
 
 
 def find_interpreter(wanted: str, allowed: Sequence[str]) -> str:
-    """Return the path of Python *wanted*, else of the running Python or another, if it is among *allowed*.
+    """Return the path of Python *wanted*, else of the running Python or another one that is *allowed*.
 
-    :raises NoInterpreterError: if there is none.
+    :raises NoInterpreterError: if no such Python is installed.
     """
     others = sorted(allowed, key=lambda version: version != RUNNING)
     for version in (wanted, *others):
@@ -44,7 +44,7 @@ def _candidates(version: str) -> Iterator[str]:
 
 
 def _runs(path: str, version: str) -> bool:
-    # pyenv leaves programs on the path that only say that they are not there.
+    # pyenv puts shims on the path even for versions that are not installed.
     script = "import sys; print('{}.{}'.format(*sys.version_info))"
     done = subprocess.run([path, "-c", script], capture_output=True, text=True, check=False)
     return done.returncode == 0 and done.stdout.strip() == version

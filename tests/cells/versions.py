@@ -1,4 +1,4 @@
-"""Which versions are run together."""
+"""The combinations of versions that are tested together."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ class Cell:
 
     airflow: str
     python: str
-    """The version of Python that is wanted."""
+    """The preferred Python version."""
     allowed: tuple[str, ...]
-    """The versions of Python with which this Airflow can be installed: one of them will do if need be."""
+    """The Python versions that this Airflow supports, as alternatives."""
     provider: str = ""
-    """Version of the docker provider; default: the newest that goes with the rest. So for what follows."""
+    """Version of the docker provider; default: the newest compatible one. The same holds for the fields below."""
     amazon: str = ""
     docker: str = ""
     pins: tuple[tuple[str, str], ...] = ()
-    """What must be held back today -> why. Airflow's own constraint files are not for downloading here."""
+    """Requirement that holds a package back -> reason. Airflow's constraint files cannot be downloaded here."""
 
     @property
     def requirements(self) -> list[str]:
-        """What pip is to install beside this project."""
+        """Requirements that pip installs beside this project."""
         wanted = {
             "apache-airflow": self.airflow,
             "apache-airflow-providers-docker": self.provider,
@@ -67,9 +67,9 @@ CELLS = (
     Cell("3.3.2", "3.13", ("3.11", "3.12", "3.13")),
 )
 
-# What is run in each cell, in the order of the table's columns.
+# The tests that run in each cell, in the order of the table's columns.
 RUNS = {
-    # Types are those of the newest versions.
+    # Types are checked with the newest versions only.
     "unit and contracts": ("tests/unit", "--deselect=tests/unit/test_house.py::test_habits"),
     "provider's own tests": ("tests/upstream",),
     "pull and run": ("tests/system/test_pull.py::test_one_token_for_one_pull",),

@@ -1,6 +1,6 @@
 """A deployment: a whole Airflow, with a real scheduler, API server and PostgreSQL.
 
-Its processes end with the ``with`` block, even if this process is killed. Deployments can run side by side.
+Its processes end with the ``with`` block, even if this process is killed. Several deployments can run at once.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import ExitStack
     from pathlib import Path
-# Limits of waiting, for a machine with other things to do.
+# Time limits, generous for a busy machine.
 START_SECONDS = 240
 COMMAND_SECONDS = 240
 
 USER = "admin"
-"""Who may do everything."""
+"""The administrator."""
 
-# No process of the deployment gets an AWS identity, an engine or a configuration that it was not given.
+# No process of the deployment inherits an AWS identity, an engine or a configuration.
 _FOREIGN = ("AIRFLOW", "AWS_", "DOCKER_", "ECR_")
 
 
 class Deployment(Assembly):
-    """Airflow with all its parts; start and stop it with ``with Deployment(…) as airflow``.
+    """A complete Airflow; start and stop it with ``with Deployment(…) as airflow``.
 
-    :param directory: for its home, its logs and the output of its processes; made if it is missing.
+    :param directory: for its home, its logs and the output of its processes; created if it is missing.
     :param dags: folder of its DAG files.
     :param executor: name of its executor. Workers, if it needs them, are started with :meth:`start`.
-    :param environment: environment variables of its processes, beside this one's.
-    :param python: the Python whose Airflow it is, 2.11 or 3.
-    :param password: with which :data:`USER` has to log in; default: of Airflow 3, everyone may do everything.
+    :param environment: additional environment variables of its processes.
+    :param python: the Python interpreter with the Airflow to run, 2.11 or 3.
+    :param password: of :data:`USER`; default: no login; with Airflow 3, everyone is an administrator.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Deployment(Assembly):
         }
 
     def _assemble(self, parts: ExitStack) -> None:
-        """Install what is missing, then start the database and all processes, and wait until they work."""
+        """Install missing programs, start the database and all processes, and wait until they work."""
         install_parts(SERVERS)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.database = parts.enter_context(PostgreSql())
@@ -95,7 +95,7 @@ class Deployment(Assembly):
 
     @property
     def database_url(self) -> str:
-        """URL of the metadata database, as SQLAlchemy takes it."""
+        """SQLAlchemy URL of the metadata database."""
         return self.database.url
 
     def dump(self) -> str:
@@ -103,25 +103,25 @@ class Deployment(Assembly):
         return self.database.dump()
 
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Return the environment variables of a process of the deployment's, and *more*."""
+        """Return the environment variables of a process of the deployment, with *more*."""
         own = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
         return {**own, **self._settings, **(more or {})}
 
     def start(self, name: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Family:
-        """Start ``airflow`` with *arguments* as one more process, as on a machine called *name*.
+        """Start ``airflow`` with *arguments* as an additional process, as on a machine called *name*.
 
-        :param environment: environment variables beside the deployment's.
+        :param environment: environment variables in addition to the deployment's.
         """
         with (self.directory / f"{name}.log").open("ab") as log:
             self.processes[name] = self._run(*arguments, hostname=name, environment=environment, stdout=log, stderr=log)
         return self.processes[name]
 
     def kill(self, name: str) -> None:
-        """Kill a process with all its descendants, as when its machine loses power."""
+        """Kill a process and all its descendants, like a power failure."""
         self.processes.pop(name).stop()
 
     def command(self, *arguments: str) -> str:
-        """Run ``airflow`` with *arguments*, and return what it prints."""
+        """Run ``airflow`` with *arguments* and return its output."""
         process = self._run(*arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         try:
             output, errors = (pipe.decode() for pipe in process.communicate(timeout=COMMAND_SECONDS))
@@ -133,7 +133,7 @@ class Deployment(Assembly):
         return output
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
-        """Trigger a DAG as soon as it is known, and return the id of its run."""
+        """Wait for a DAG to appear, trigger it, and return the run id."""
         query = "SELECT 1 FROM serialized_dag WHERE dag_id = %s"
         self.wait_until(lambda: bool(self.database.query(query, dag_id)), START_SECONDS, f"the DAG {dag_id}")
         run_id = f"test-{secrets.token_hex(8)}"
@@ -144,13 +144,13 @@ class Deployment(Assembly):
         return run_id
 
     def look(self, dag_id: str, run_id: str) -> Run:
-        """Return what came of a DAG run so far."""
+        """Return the current state of a DAG run."""
         return Run.find(self.database, dag_id, run_id)
 
     def wait(self, dag_id: str, run_id: str, seconds: float) -> Run:
-        """Wait until a DAG run has ended, and return it.
+        """Wait for the end of a DAG run and return it.
 
-        :raises RuntimeError: if it has not within *seconds*; the message shows what came of it and all logs.
+        :raises RuntimeError: after *seconds*; the message shows the state of the run and all logs.
         """
         try:
             self.wait_until(lambda: self.look(dag_id, run_id).ended, seconds, f"{dag_id} to end")
@@ -162,7 +162,7 @@ class Deployment(Assembly):
     def wait_until(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
         """Wait until *condition* holds.
 
-        :raises RuntimeError: if it does not within *seconds*, or a process has ended.
+        :raises RuntimeError: after *seconds*, or if a process has ended.
         """
         deadline = time.monotonic() + seconds
         while not condition():
@@ -174,12 +174,12 @@ class Deployment(Assembly):
             time.sleep(0.3)
 
     def output(self) -> str:
-        """Return the ends of what all processes have printed."""
+        """Return the last lines of the output of all processes."""
         logs = sorted(self.directory.glob("*.log"))
         return "\n".join(f"=== {log.name}\n{log.read_text(errors='replace')[-4000:]}" for log in logs)
 
     def task_logs(self) -> str:
-        """Return all task logs, one after the other."""
+        """Return all task logs, concatenated."""
         logs = sorted(self.logs.rglob("attempt=*.log"))
         return "\n".join(f"=== {log.relative_to(self.logs)}\n{log.read_text(errors='replace')}" for log in logs)
 

@@ -1,4 +1,4 @@
-"""What a test asks of the API server."""
+"""The requests of tests to the API server."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SECONDS = 60
 
 
 def answers(url: str) -> bool:
-    """Return whether something answers at *url*, and calls it a success."""
+    """Return whether a request to *url* succeeds."""
     try:
         _ask(urllib.request.Request(url))  # noqa: S310 - ours, like all here
     except OSError:
@@ -22,7 +22,7 @@ def answers(url: str) -> bool:
 
 
 def trigger(url: str, dag_id: str, run_id: str, conf: Mapping[str, Any]) -> None:
-    """Trigger a DAG of Airflow 3, whose API server at *url* takes everyone for an administrator."""
+    """Trigger a DAG of Airflow 3; the API server at *url* treats everyone as an administrator."""
     token = json.loads(_ask(urllib.request.Request(f"{url}/auth/token")))["access_token"]  # noqa: S310
     body = json.dumps({"dag_run_id": run_id, "conf": conf, "logical_date": None}).encode()
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}

@@ -1,4 +1,4 @@
-"""A real PostgreSQL with a cluster of its own, reached by a Unix socket only."""
+"""A real PostgreSQL with a separate cluster, reachable only through a Unix socket."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ _AS_USER = ["setpriv", f"--reuid={USER}", "--clear-groups"]
 _OPTIONS = {
     "listen_addresses": "",
     "max_connections": "200",
-    # Nothing is to be kept, neither over a crash nor in /dev/shm.
+    # No data has to survive a crash, and /dev/shm must not be used.
     "fsync": "off",
     "dynamic_shared_memory_type": "mmap",
 }
 
 
 class PostgreSql(Assembly):
-    """A server with one empty database ``airflow``, in a directory of its own that the server's user can reach."""
+    """A server with one empty database ``airflow``, in a directory that the server's user can reach."""
 
     def _assemble(self, parts: ExitStack) -> None:
-        """Make the cluster, start the server and wait until it answers."""
+        """Create the cluster, start the server and wait until it answers."""
         self._directory = Path(tempfile.mkdtemp(prefix="ecr-postgresql-"))
         parts.callback(shutil.rmtree, self._directory)
         shutil.chown(self._directory, USER)
@@ -53,14 +53,14 @@ class PostgreSql(Assembly):
         self.url = f"postgresql+psycopg2://airflow@/airflow?host={self._directory}"
 
     def query(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        """Return the rows that *query* finds."""
+        """Return the rows of *query*."""
         with closing(self._connect("airflow")) as connection, connection.cursor() as cursor:
             cursor.execute(query, values)
             rows: list[tuple[Any, ...]] = cursor.fetchall()
             return rows
 
     def dump(self) -> str:
-        """Return the whole database as text; what is text inside of binary columns is legible, too."""
+        """Return the whole database as text; text in binary columns is readable, too."""
         return self._run("pg_dump", f"--host={self._directory}", "--username=airflow", "airflow")
 
     def _run(self, program: str, *arguments: str) -> str:

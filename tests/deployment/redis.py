@@ -1,4 +1,4 @@
-"""A real Redis, reached by a Unix socket only."""
+"""A real Redis, reachable only through a Unix socket."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ START_SECONDS = 60
 
 _OPTIONS = {
     "port": "0",
-    # Written when asked only, and so that it can be searched.
+    # Saved on request only, and uncompressed so that it can be searched.
     "save": "",
     "rdbcompression": "no",
 }
 
 
 class Redis(Assembly):
-    """An empty server, with a directory of its own."""
+    """An empty server with its own directory."""
 
     def _assemble(self, parts: ExitStack) -> None:
-        """Install it if it is missing, start it and wait until it answers."""
+        """Install Redis if it is missing, start it and wait until it answers."""
         install_parts(SERVERS)
-        # Not a test's directory, whose path may be too long for a socket's.
+        # Not a test's directory: its path may be too long for a socket.
         self._directory = Path(tempfile.mkdtemp(prefix="ecr-redis-"))
         parts.callback(shutil.rmtree, self._directory)
         socket = self._directory / "socket"
@@ -45,10 +45,10 @@ class Redis(Assembly):
         self._client = parts.enter_context(redis.Redis(unix_socket_path=str(socket)))
         self._wait(process)
         self.url = f"redis+socket://{socket}"
-        """Its URL, as Celery takes it."""
+        """URL for Celery."""
 
     def dump(self) -> bytes:
-        """Return all that it holds."""
+        """Return all data."""
         self._client.save()
         return (self._directory / "dump.rdb").read_bytes()
 

@@ -1,4 +1,4 @@
-"""What came of a DAG run, as the metadata database has it."""
+"""The state of a DAG run in the metadata database."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Run:
-    """A DAG run, while it lasts or when it has ended."""
+    """A DAG run, running or ended."""
 
     state: str
     states: dict[tuple[str, int], str | None]
@@ -22,11 +22,11 @@ class Run:
     hosts: dict[tuple[str, int], str]
     """Task id and map index -> host name of the last try, empty before it starts."""
     results: dict[tuple[str, int], Any]
-    """Task id and map index -> what the task returned, as XCom keeps it."""
+    """Task id and map index -> return value of the task, as stored in XCom."""
 
     @classmethod
     def find(cls, database: PostgreSql, dag_id: str, run_id: str) -> Run:
-        """Return the run as it is now."""
+        """Return the current state of the run."""
         [(state,)] = database.query("SELECT state FROM dag_run WHERE dag_id = %s AND run_id = %s", dag_id, run_id)
         tasks = database.query(
             "SELECT task_id, map_index, state, try_number, hostname FROM task_instance "
@@ -44,7 +44,7 @@ class Run:
             states={(task, index): state for task, index, state, _, _ in tasks},
             tries={(task, index): number for task, index, _, number, _ in tasks},
             hosts={(task, index): host for task, index, _, _, host in tasks},
-            # Airflow 2 keeps the JSON as bytes, Airflow 3 as JSON.
+            # Airflow 2 stores the JSON as bytes, Airflow 3 as JSON.
             results={
                 (task, index): json.loads(bytes(value)) if isinstance(value, memoryview) else value
                 for task, index, value in results
@@ -53,10 +53,10 @@ class Run:
 
     @property
     def ended(self) -> bool:
-        """Whether the run is over."""
+        """Whether the run has ended."""
         return self.state in ("success", "failed")
 
     @property
     def succeeded(self) -> bool:
-        """Whether Airflow calls the run a success."""
+        """Whether the run was a success."""
         return self.state == "success"

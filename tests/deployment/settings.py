@@ -1,4 +1,4 @@
-"""How a deployment is configured: quick to start and to react, and alone on this machine."""
+"""The configuration of a deployment: it starts and reacts quickly, and is isolated on this machine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def settings(url: str, database_url: str, logs: Path) -> dict[str, str]:
             "dags_are_paused_at_creation": "False",
             "execution_api_server_url": f"{url}/execution/",
             "fernet_key": urlsafe_b64encode(secrets.token_bytes(32)).decode(),
-            # Airflow's own asks DNS.
+            # Airflow's default queries DNS.
             "hostname_callable": "socket.gethostname",
             "load_examples": "False",
             # LocalExecutor starts this many processes at once.
@@ -35,7 +35,7 @@ def settings(url: str, database_url: str, logs: Path) -> dict[str, str]:
         "api_auth": {"jwt_secret": key},
         "webserver": {"secret_key": key, "workers": "1"},
         "scheduler": {"scheduler_idle_sleep_time": "0.5"},
-        # Once is enough.
+        # One is enough.
         "dag_processor": {"parsing_processes": "1", "min_file_process_interval": "3600"},
         "usage_data_collection": {"enabled": "False"},
     }
@@ -51,7 +51,7 @@ def settings(url: str, database_url: str, logs: Path) -> dict[str, str]:
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nothing listens on."""
+    """Return a free port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

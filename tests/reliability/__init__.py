@@ -1,1 +1,1 @@
-"""What holds when things go wrong: failures are sentences, tokens are nowhere, and load is borne."""
+"""Behaviour under failure and load: errors are clear, tokens never leak, and load is handled."""

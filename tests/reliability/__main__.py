@@ -1,4 +1,4 @@
-"""Print the tally of what tests/README.md says of reliability: cases, hits, load and runs."""
+"""Print the reliability figures of tests/README.md: cases, hits, load and runs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 SEED = 20261121
 ROOT = Path(__file__).parents[2]
-# What the lines are about -> files of tests that are counted
+# Topic of a line -> test files that are counted
 TESTS = {
     "failures that are a whole sentence, and the next try succeeds": ["test_cases.py"],
     "kills and time-outs that leave nothing behind": ["test_kill.py"],
@@ -39,7 +39,7 @@ VERSIONS = ("apache-airflow", "apache-airflow-providers-docker", "apache-airflow
 
 
 class Report:
-    """Lines of the tally, printed as they come."""
+    """Lines of the report, printed as they come."""
 
     def __init__(self) -> None:
         self.is_clean = True
@@ -52,7 +52,7 @@ class Report:
 
 
 def count_tests(report: Report) -> None:
-    """Count tests, and what they recorded."""
+    """Count tests and the properties that they recorded."""
     for what, names in TESTS.items():
         with tempfile.TemporaryDirectory() as directory:
             result = Path(directory, "result.xml")
@@ -75,7 +75,7 @@ def _recorded(cases: list[ET.Element]) -> Iterator[str]:
 
 
 def measure_load(report: Report) -> None:
-    """Run 200 tasks that pull, 16 at a time, and let 200 ask for a token at once."""
+    """Run 200 tasks that pull, 16 at a time, and make 200 token calls at once."""
     with tempfile.TemporaryDirectory() as directory:
         done = load(Path(directory), 200)
     report.say(
@@ -108,7 +108,7 @@ def measure_soak(report: Report) -> None:
 
 
 def run_campaign(report: Report) -> None:
-    """Break things at random, 300 times."""
+    """Inject 300 random faults."""
     done = campaign(runs=300, seed=SEED)
     ends = ", ".join(f"{number} {end}" for end, number in sorted(done.ends.items(), key=lambda end: -end[1]))
     report.say(
@@ -130,7 +130,7 @@ PARTS: dict[str, Callable[[Report], None]] = {
 
 
 def main() -> int:
-    """Do what is asked for on the command line, and return the exit status."""
+    """Run the parts selected on the command line, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.reliability", description=__doc__)
     parser.add_argument("parts", nargs="*", choices=[[], *PARTS], help="default: all")
     parts = parser.parse_args().parts or PARTS

@@ -1,4 +1,4 @@
-"""Faults at random: every task ends in success or in one of our sentences, nothing hangs, and nothing leaks."""
+"""Random faults: every task succeeds or fails with one of our errors, nothing hangs, and nothing leaks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from tests.reliability.case import Case
 
-# No case waits as long: the longest is a task role that hangs, with 9 s (botocore's three attempts of 2 s, and pauses).
+# No case takes that long: the longest is a task role that hangs, 9 s (botocore's three attempts of 2 s, and pauses).
 HUNG_SECONDS = 120
 SETTLE_SECONDS = 30
 OURS = (EcrError, DockerContainerFailedException)
@@ -36,15 +36,15 @@ OURS = (EcrError, DockerContainerFailedException)
 
 @dataclass
 class Tally:
-    """What came of a campaign."""
+    """The outcome of a campaign."""
 
     runs: int = 0
     ends: dict[str, int] = field(default_factory=dict)
     """How tasks ended: "success", the name of the error's class, or "hung"."""
     strangers: list[str] = field(default_factory=list)
-    """What was raised that is none of ours, with the case."""
+    """Unexpected errors, with the case."""
     hits: list[str] = field(default_factory=list)
-    """Where a token was found."""
+    """Places where a token was found."""
     threads: int = 0
     """Threads that were left over."""
     files: int = 0
@@ -65,7 +65,7 @@ class Tally:
 
     @property
     def is_clean(self) -> bool:
-        """Whether it is as it has to be."""
+        """Whether there were no hangs, leaks or unexpected errors."""
         return not (self.strangers or self.hits or "hung" in self.ends or self.threads > 0 or self.files > 0)
 
 
@@ -79,7 +79,7 @@ class _Log(logging.Handler):
 
 
 class _Task(threading.Thread):
-    """A task in a thread, as in a worker's process of its own; what it ends with is kept."""
+    """A task in a thread, as in a worker's own process; its result or error is kept."""
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(daemon=True)
@@ -89,16 +89,16 @@ class _Task(threading.Thread):
     def run(self) -> None:
         try:
             self._scene.run()
-        except BaseException as error:  # noqa: BLE001 - whatever it is, it is counted
+        except BaseException as error:  # noqa: BLE001 - every error is counted
             self.end = error
 
 
 def campaign(*, runs: int, seed: int) -> Tally:
-    """Run *runs* tasks, each with a fault of the cases that begins before it or while it runs.
+    """Run *runs* tasks, each with a random fault that begins before the task or while it runs.
 
-    All run in one process of its own, where nothing but a task can leave something open.
+    All tasks run in one separate process, where only a task can leave something open.
 
-    :param seed: makes the choice of faults and moments the same again.
+    :param seed: reproduces the choice of faults and moments.
     """
     with tempfile.TemporaryDirectory() as directory:
         result = Path(directory, "tally")
@@ -125,13 +125,13 @@ class _Campaign:
     def __init__(self, stand: Stand, directory: Path, seed: int) -> None:
         self._stand = stand
         self._directory = directory
-        self._chance = random.Random(seed)  # noqa: S311 - no secret hangs on it
+        self._chance = random.Random(seed)  # noqa: S311 - not used for secrets
         self._log = _Log()
         self._cases = [case for row in CASES.values() for case in row]
         self._tally = Tally()
 
     def run(self, runs: int) -> Tally:
-        """Run so many tasks, and return what came of them."""
+        """Run *runs* tasks and return the outcome."""
         logging.getLogger().addHandler(self._log)
         logging.getLogger().setLevel(logging.DEBUG)
         before = _open(self._stand)
@@ -184,7 +184,7 @@ def _pieces(log: _Log, task: _Task) -> Iterator[Piece]:
 
 
 def _left_over(stand: Stand, before: Look) -> tuple[int, int]:
-    # DockerOperator leaves it to Python to close its client, and the stand's servers then notice.
+    # DockerOperator lets the garbage collector close its client; the stand's servers notice afterwards.
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
         now = _open(stand)
@@ -195,7 +195,7 @@ def _left_over(stand: Stand, before: Look) -> tuple[int, int]:
 
 
 def _open(stand: Stand) -> Look:
-    # The stand's own client keeps a connection for each path that it asked for.
+    # The stand's own client keeps one connection per requested path.
     stand.engine.client.close()
     return Look.now()
 

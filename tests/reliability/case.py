@@ -1,4 +1,4 @@
-"""A case: something breaks, a task says so in one sentence, and succeeds once it is mended."""
+"""A case: something breaks, the task fails with one sentence, and the next try succeeds after the fix."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HOST = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 
 
 class Scene:
-    """A task on the stand, and what can be changed around it; all is put back when the ``with`` block ends."""
+    """A task on the stand and its surroundings; all changes are undone when the ``with`` block ends."""
 
     def __init__(self, stand: Stand, directory: Path) -> None:
         self.stand = stand
@@ -32,7 +32,7 @@ class Scene:
         self.image = f"{HOST}/{self.repository}:1"
         self.parameters: dict[str, Any] = {}
         self.words: dict[str, str] = {}
-        """What further words in braces of the sentence stand for."""
+        """Values of additional words in braces."""
         self._environment = pytest.MonkeyPatch()
 
     def __enter__(self) -> Self:
@@ -66,18 +66,18 @@ class Scene:
         return self.stand.push(self.repository, **options)
 
     def run(self) -> Any:
-        """Run the task, in an operator of its own as each try has one."""
+        """Run the task in a new operator, as each try does."""
         return EcrDockerOperator(task_id="task", image=self.image, **self.parameters).execute({})
 
 
 @dataclass(frozen=True)
 class Case:
-    """What breaks, and what a task says while it is broken.
+    """What breaks, and the error of a task while it is broken.
 
-    :param name: of the case, in the words of its row.
-    :param says: the whole sentence. Words in braces are of the scene: ``image``, ``registry``, ``user`` and its own;
-        an asterisk is what differs from run to run or from version to version.
-    :param breaks: makes a task of the scene fail until the ``with`` block ends.
+    :param name: of the case, as in its table row.
+    :param says: the whole error message. The scene fills in words in braces: ``image``, ``registry``, ``user``, …;
+        an asterisk stands for text that differs between runs or versions.
+    :param breaks: breaks the scene until the ``with`` block ends.
     :param error: class of the error.
     :param parameters: of the operator.
     :param lasts_with_containerd: whether the next try fails, too, on an engine with containerd's image store.
@@ -92,22 +92,22 @@ class Case:
 
     @contextmanager
     def broken(self, scene: Scene) -> Iterator[None]:
-        """Let a task of *scene* fail with the sentence, until the ``with`` block ends."""
+        """Make a task of *scene* fail with this error until the ``with`` block ends."""
         scene.parameters.update(self.parameters)
         broken = ExitStack()
         broken.enter_context(self.breaks(scene))
         try:
             yield
         finally:
-            # As if nothing had been raised, so that it is mended in any case.
+            # Close without the exception, so that the fault is always fixed.
             broken.close()
 
     def matches(self, error: BaseException, scene: Scene) -> bool:
-        """Return whether *error* is the case's, with the whole of its sentence."""
+        """Return whether *error* has the class and the whole message of the case."""
         return isinstance(error, self.error) and re.fullmatch(self.pattern(scene), str(error)) is not None
 
     def pattern(self, scene: Scene) -> str:
-        """Return the sentence as a regular expression."""
+        """Return the message as a regular expression."""
         words = {
             "image": scene.image,
             "registry": f"Amazon ECR registry {ACCOUNT} in {REGION}",
@@ -128,7 +128,7 @@ class Case:
 def while_set(
     find: Callable[[Scene], object], name: str, value: object
 ) -> Callable[[Scene], AbstractContextManager[None]]:
-    """Return what pushes the image, and lets an attribute of the stand have another value until it is mended."""
+    """Return a context manager that pushes the image and sets an attribute of the stand until the block ends."""
 
     @contextmanager
     def breaks(scene: Scene) -> Iterator[None]:

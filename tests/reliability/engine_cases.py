@@ -1,4 +1,4 @@
-"""Cases of the engine and the container: they end too early, or have too little room."""
+"""Cases of the engine and the container: they end too early or run out of space."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 WAIT = "while [ ! -e /scene/mended ]; do sleep 0.1; done"
-# The shell outlives what is killed: an engine that hears of it only after the container's end does not tell.
+# The shell outlives the killed process: an engine that notices only after the container's end does not report it.
 HOG = (
     "[ -e /scene/mended ] || { (while true; do x=x$x$x; done); "
     "while [ ! -e /scene/reported ]; do sleep 0.1; done; exit 137; }"
@@ -31,7 +31,7 @@ HOG = (
 
 @contextmanager
 def no_engine(scene: Scene) -> Iterator[None]:
-    """Lead the worker to a socket that is not there."""
+    """Point the worker to a socket that does not exist."""
     scene.push()
     scene.words["nowhere"] = f"unix://{scene.directory}/docker.sock"
     scene.set("DOCKER_HOST", scene.words["nowhere"])
@@ -41,7 +41,7 @@ def no_engine(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def stranger(scene: Scene) -> Iterator[None]:
-    """Let the worker have a client certificate of an authority that the engine does not know."""
+    """Give the worker a client certificate of an authority that the engine does not know."""
     scene.push()
     engine, files = scene.stand.engine, scene.directory
     (files / "ca.pem").write_text(engine.authority.certificate)
@@ -60,7 +60,7 @@ def stranger(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def restarted_during_pull(scene: Scene) -> Iterator[None]:
-    """Let the engine crash when it has asked for the first layer."""
+    """Crash the engine when it requests the first layer."""
     scene.push()
     scene.stand.registry.at_next_layer(scene.stand.engine.kill)
     yield
@@ -69,25 +69,25 @@ def restarted_during_pull(scene: Scene) -> Iterator[None]:
 
 
 def start_again(scene: Scene) -> None:
-    """Start the engine, if it crashed."""
+    """Start the engine again if it crashed."""
     if not scene.stand.engine.running:
         scene.stand.engine.start()
 
 
 def run_until_mended(scene: Scene, script: str) -> None:
-    """Let the container run *script*, in which the file ``/scene/mended`` tells that all is well again."""
+    """Run *script* in the container; the file ``/scene/mended`` in it signals that the fault is fixed."""
     scene.push()
     scene.parameters["command"] = ["sh", "-c", script]
     scene.parameters["mounts"] = [Mount("/scene", str(scene.directory), type="bind")]
 
 
 def mend(scene: Scene) -> None:
-    """Tell the container that all is well again."""
+    """Signal to the container that the fault is fixed."""
     (scene.directory / "mended").touch()
 
 
 def once_it_runs(action: Callable[[Scene, str], object]) -> Callable[[Scene], AbstractContextManager[None]]:
-    """Return what does *action* with the scene and its container, once that runs."""
+    """Return a context manager that calls *action* with the scene and its container once the container runs."""
 
     def act(scene: Scene, over: threading.Event) -> None:
         while not over.wait(0.05):
@@ -112,7 +112,7 @@ def once_it_runs(action: Callable[[Scene, str], object]) -> Callable[[Scene], Ab
 
 @contextmanager
 def killed_during_run(scene: Scene) -> Iterator[None]:
-    """Let the engine crash while the container runs."""
+    """Crash the engine while the container runs."""
     with once_it_runs(lambda scene, _: scene.stand.engine.kill())(scene):
         yield
     start_again(scene)
@@ -137,7 +137,7 @@ def disk_full_at_the_start(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def other_architecture(scene: Scene) -> Iterator[None]:
-    """Let the image be made for machines of another kind."""
+    """Build the image for another architecture."""
     image = build(program=b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00\xb7\x00" + bytes(44))
     config = {**json.loads(image.config), "architecture": "riscv64"}
     scene.push(image=replace(image, config=json.dumps(config).encode()))
@@ -148,7 +148,7 @@ def other_architecture(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def out_of_memory(scene: Scene) -> Iterator[None]:
-    """Let the container need more memory than it may have."""
+    """Make the container need more memory than its limit."""
     run_until_mended(scene, HOG)
     reports = scene.stand.engine.client.events(filters={"event": "oom"}, decode=True)
 

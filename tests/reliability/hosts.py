@@ -1,6 +1,6 @@
-"""Host names by the hundred thousand: Amazon ECR's own and such as nearly are, and which of them are which.
+"""Hundreds of thousands of host names: Amazon ECR's own and look-alikes, with their expected registries.
 
-The latter by a second grammar, which shares nothing with the package's: it takes names apart at their dots, and
+The expected registries come from a second, independent grammar: it splits names at their dots and
 compares the parts with botocore's own list of partitions.
 """
 
@@ -19,7 +19,7 @@ ACCOUNTS = ("123456789012", "012345678901")
 _PARTITIONS = json.loads((Path(botocore.__file__).parent / "data" / "partitions.json").read_text())["partitions"]
 _PLAIN = {partition["outputs"]["dnsSuffix"] for partition in _PARTITIONS}
 _DUAL_STACK = {partition["outputs"]["dualStackDnsSuffix"].replace("api.", "on.") for partition in _PARTITIONS}
-# Two spellings of which botocore has but one: see the package's own table.
+# Two suffixes, of which botocore knows only one: see the package's own table.
 _PLAIN.add("on.amazonwebservices.com.cn")
 _DUAL_STACK |= {"on.amazonwebservices.eu", "amazonwebservices.eu"}
 PUBLIC = ("public.ecr.aws", "ecr-public.aws.com")
@@ -27,7 +27,7 @@ _DIGITS, _LETTERS = set("0123456789"), set("abcdefghijklmnopqrstuvwxyz")
 
 
 class Found(NamedTuple):
-    """What a host says of its registry."""
+    """The registry that a host name belongs to."""
 
     region_name: str
     registry_id: str | None
@@ -35,7 +35,7 @@ class Found(NamedTuple):
 
 
 def read(host: str) -> Found | None:
-    """Return what *host* says, without any regular expression; ``None`` if it is not Amazon ECR's."""
+    """Parse *host* without a regular expression; return ``None`` if it is not Amazon ECR's."""
     name, colon, port = host.partition(":")
     if not name.isascii() or (colon and not port) or not set(port) <= _DIGITS:
         return None
@@ -75,7 +75,7 @@ def _real_hosts() -> list[str]:
 
 
 REAL = _real_hosts()
-# What some reader of names, somewhere, takes for the letter, digit or dot in front.
+# Characters that some parsers treat like the letter, digit or dot before them.
 _ALIKE = {
     "k": "\N{KELVIN SIGN}\N{CYRILLIC SMALL LETTER KA}\N{FULLWIDTH LATIN SMALL LETTER K}",
     "s": "\N{LATIN SMALL LETTER LONG S}\N{CYRILLIC SMALL LETTER DZE}",
@@ -179,7 +179,7 @@ def generate_hosts() -> set[str]:
     )
     def generate(real: str, changes: list[tuple[str, int, str]], pieces: str, anything: str) -> None:
         found.update((pieces, anything))
-        # At every place, since an example costs much more than what is made of it.
+        # At every position, because generating an example costs much more than varying it.
         for shift in range(len(real)):
             host = real
             for kind, at, text in changes:

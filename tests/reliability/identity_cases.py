@@ -1,4 +1,4 @@
-"""Cases of the AWS identity: there is none, or AWS does not take it."""
+"""Cases of the AWS identity: it is missing, or AWS rejects it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def no_credentials(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def half_a_key(scene: Scene) -> Iterator[None]:
-    """Leave the worker without the secret part of its key."""
+    """Leave the worker without its secret access key."""
     scene.push()
     scene.unset("AWS_SECRET_ACCESS_KEY")
     yield
@@ -38,7 +38,7 @@ def half_a_key(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def no_profile(scene: Scene) -> Iterator[None]:
-    """Let a connection name a profile that the worker does not have."""
+    """Use a connection with a profile that the worker does not have."""
     scene.push()
     scene.set("AIRFLOW_CONN_MINE", json.dumps({"conn_type": "aws", "extra": {"profile_name": "etl"}}))
     yield
@@ -52,7 +52,7 @@ def no_profile(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def no_connection(scene: Scene) -> Iterator[None]:
-    """Let the task name a connection that does not exist, on a worker without credentials."""
+    """Use a connection that does not exist, on a worker without credentials."""
     scene.push()
     scene.take_keys()
     yield
@@ -73,7 +73,7 @@ def key_deleted(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def other_partition(scene: Scene) -> Iterator[None]:
-    """Let a worker whose key is of the partition aws pull from China."""
+    """Pull from China with an access key of the partition aws."""
     scene.image = f"{ACCOUNT}.dkr.ecr.cn-north-1.amazonaws.com.cn/{scene.repository}:1"
     scene.words["registry"] = f"Amazon ECR registry {ACCOUNT} in cn-north-1"
     scene.push(region="cn-north-1", host=scene.image.partition("/")[0])
@@ -84,7 +84,7 @@ def other_partition(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def role_refused(scene: Scene) -> Iterator[None]:
-    """Let a connection name a role that does not trust the worker."""
+    """Use a connection with a role that does not trust the worker."""
     scene.push()
     role = f"arn:aws:iam::{OTHER_ACCOUNT}:role/{scene.repository}"
     scene.words["role"] = role
@@ -96,7 +96,7 @@ def role_refused(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def task_role_hangs(scene: Scene) -> Iterator[None]:
-    """Let the endpoint that gives a container its role's credentials accept connections, and never answer."""
+    """Make the container credentials endpoint accept connections and never answer."""
     scene.push()
     scene.take_keys()
     with silent() as url:
@@ -109,7 +109,7 @@ def task_role_hangs(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def instance_role_hangs(scene: Scene) -> Iterator[None]:
-    """Let the endpoint that gives an instance its role's credentials accept connections, and never answer."""
+    """Make the instance metadata service accept connections and never answer."""
     scene.push()
     scene.take_keys()
     with silent() as url:
@@ -122,7 +122,7 @@ def instance_role_hangs(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def sts_hangs(scene: Scene) -> Iterator[None]:
-    """Let AWS STS accept connections, and never answer, where a connection names a role."""
+    """Use a connection with a role, and make AWS STS accept connections and never answer."""
     scene.push()
     role = f"arn:aws:iam::{OTHER_ACCOUNT}:role/{scene.repository}"
     scene.set("AIRFLOW_CONN_MINE", json.dumps({"conn_type": "aws", "extra": {"role_arn": role}}))

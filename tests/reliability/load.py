@@ -32,7 +32,7 @@ DAGS = Path(__file__).parent / "dags"
 
 @dataclass(frozen=True)
 class Load:
-    """What came of many tasks that each pull an image which the engine does not have."""
+    """The outcome of many tasks that each pull a missing image."""
 
     tasks: int
     succeeded: int
@@ -51,7 +51,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Rush:
-    """What came of many token calls at the same moment."""
+    """The outcome of many simultaneous token calls."""
 
     callers: int
     succeeded: int
@@ -62,9 +62,9 @@ class Rush:
 
 
 def load(directory: Path, tasks: int, lifetime: float = 2) -> Load:
-    """Run many mapped tasks, 16 at a time, through a whole Airflow in *directory* and a stand of their own.
+    """Run many mapped tasks, 16 at a time, in a whole Airflow in *directory* and a separate stand.
 
-    :param lifetime: seconds that a token lives; of calls for one, 20 a second are answered.
+    :param lifetime: seconds until a token expires. The quota is 20 token calls per second.
     """
     with ExitStack() as parts:
         with _first_served():
@@ -91,7 +91,7 @@ def load(directory: Path, tasks: int, lifetime: float = 2) -> Load:
 
 @contextmanager
 def _first_served() -> Iterator[None]:
-    # AWS and its registries have machines of their own. Here, what this thread starts in the block would wait for
+    # In reality, AWS runs on other machines. Here, the stand's threads would have to wait for
     # 16 Airflows that start on the same few cores, longer than a token lives.
     before = os.getpriority(os.PRIO_PROCESS, 0)
     os.setpriority(os.PRIO_PROCESS, 0, -10)
@@ -102,9 +102,9 @@ def _first_served() -> Iterator[None]:
 
 
 def rush(callers: int, botocore_config: dict[str, Any] | None = None) -> Rush:
-    """Let many callers ask for a token at the same moment, where 20 calls a second are answered.
+    """Make many token calls at the same moment, with a quota of 20 calls per second.
 
-    :param botocore_config: what replaces the package's default, as the operator's parameter of that name does.
+    :param botocore_config: replaces the package's default, like the operator's parameter.
     """
     config = Config(**DEFAULT_CONFIG).merge(Config(**botocore_config or {}))
     start = Barrier(callers)
@@ -121,7 +121,7 @@ def rush(callers: int, botocore_config: dict[str, Any] | None = None) -> Rush:
     with Aws() as aws, ThreadPoolExecutor(callers) as pool:
         worker = aws.add_user(ACCOUNT, "worker")
         session = boto3.session.Session(worker.access_key, worker.secret_key, region_name=REGION)
-        # Made beforehand, so that callers do not wait for each other's; each has its own, as tasks do.
+        # Create the clients beforehand, so that callers do not wait for each other; each has its own, as tasks do.
         clients = [session.client("ecr", endpoint_url=aws.url, config=config) for _ in range(callers)]
         aws.quota = Quota(RATE, BURST)
         waits = [wait for wait in pool.map(call, clients) if wait is not None]

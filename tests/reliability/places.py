@@ -1,4 +1,4 @@
-"""The places where a token could come to lie, as pieces to look through."""
+"""The places where a token could leak to, as pieces to scan."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ _NOT_INSIDE = (CodeType, FrameType, FunctionType, ModuleType, logging.Logger, ty
 
 
 def files(place: str, *folders: Path) -> Iterator[Piece]:
-    """Yield every file under *folders*, and its name."""
+    """Yield every file under *folders* with its name."""
     for folder in folders:
         for root, _, names in os.walk(folder):
             for name in names:
                 path = Path(root, name)
                 yield Piece(place, root, name.encode())
                 if path.is_file():
-                    with contextlib.suppress(FileNotFoundError):  # it was temporary
+                    with contextlib.suppress(FileNotFoundError):  # a temporary file that is gone
                         yield Piece(place, str(path), path.read_bytes())
 
 
 def tables(database: PostgreSql) -> Iterator[Piece]:
-    """Yield every table of Airflow's metadata database, those without rows apart."""
+    """Yield every table of Airflow's metadata database, except empty ones."""
     query = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
     for (table,) in database.query(query):
         rows = database.query(f'SELECT * FROM "{table}"')  # noqa: S608 - PostgreSQL gave the name
@@ -54,7 +54,7 @@ def _plain(value: object) -> bytes:
 
 
 def engine(client: APIClient) -> Iterator[Piece]:
-    """Yield what the engine tells of its containers and images."""
+    """Yield the engine's information about its containers and images."""
     for container in client.containers(all=True):
         name = container["Id"]
         yield Piece("docker inspect, container", name, json.dumps(client.inspect_container(name)).encode())
@@ -66,14 +66,14 @@ def engine(client: APIClient) -> Iterator[Piece]:
 
 
 def thing(name: str, value: object) -> Iterator[Piece]:
-    """Yield the representation of an object, and its pickle if it has one."""
+    """Yield the representation of an object, and its pickle if it can be pickled."""
     yield Piece("repr", name, f"{value!r} {value}".encode())
     with contextlib.suppress(TypeError, AttributeError, pickle.PicklingError):
         yield Piece("pickle", name, pickle.dumps(value))
 
 
 def inside(name: str, value: object) -> Iterator[Piece]:
-    """Yield every text that can be reached from an object, code, frames and loggers apart."""
+    """Yield every text that can be reached from an object, except through code, frames and loggers."""
     seen, ahead = {id(value): value}, [value]
     while ahead:
         here = ahead.pop()
@@ -86,12 +86,12 @@ def inside(name: str, value: object) -> Iterator[Piece]:
 
 
 def error(name: str, raised: BaseException) -> Iterator[Piece]:
-    """Yield what is known of an error and all those that led to it, with the variables of every frame."""
+    """Yield an error and its causes, with the variables of every frame."""
     chain: list[BaseException | None] = [raised]
     while chain:
         one = chain.pop()
         if one:
-            # Each by itself: of a chain, only those are formatted that are shown.
+            # Format each error by itself: a formatted chain omits suppressed errors.
             told = traceback.TracebackException.from_exception(one, capture_locals=True)
             yield Piece("exception with locals", name, "".join(told.format()).encode())
             yield from (*thing(name, one), *inside(name, one))
@@ -99,10 +99,10 @@ def error(name: str, raised: BaseException) -> Iterator[Piece]:
 
 
 class Processes:
-    """Arguments and environments of every process that runs during the ``with`` block."""
+    """Arguments and environments of all processes that run during the ``with`` block."""
 
     def __enter__(self) -> Self:
-        """Start to take samples."""
+        """Start sampling."""
         self._seen: dict[tuple[str, bytes], str] = {}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run)
@@ -112,12 +112,12 @@ class Processes:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Take no more."""
+        """Stop sampling."""
         self._ended.set()
         self._thread.join()
 
     def pieces(self) -> Iterator[Piece]:
-        """Yield what was seen."""
+        """Yield the samples."""
         for (kind, content), name in self._seen.items():
             yield Piece(f"process, {kind}", name, content)
 
@@ -125,5 +125,5 @@ class Processes:
         while not self._ended.wait(SECONDS_BETWEEN_SAMPLES):
             for process in Path("/proc").glob("[0-9]*"):
                 for kind in ("cmdline", "environ"):
-                    with contextlib.suppress(OSError):  # it has ended
+                    with contextlib.suppress(OSError):  # the process has ended
                         self._seen.setdefault((kind, (process / kind).read_bytes()), process.name)

@@ -1,4 +1,4 @@
-"""Cases of the registry: it refuses the token or the identity, lacks the image, or fails."""
+"""Cases of the registry: it refuses the token or the identity, does not have the image, or fails."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NOT_THERE = (
 
 @contextmanager
 def wrong_region(scene: Scene) -> Iterator[None]:
-    """Let an alias be said to stand for a registry in another region than it does."""
+    """Give an alias the wrong region."""
     host = "registry.example.com"
     scene.image = f"{host}/{scene.repository}:1"
     scene.words.update(host=host, registry=f"Amazon ECR registry {ACCOUNT} in {OTHER_REGION}")
@@ -47,7 +47,7 @@ def wrong_region(scene: Scene) -> Iterator[None]:
 
 
 def registry_answers(piece: str, answer: Answer) -> Callable[[Scene], AbstractContextManager[None]]:
-    """Return what lets the registry answer requests whose path has *piece* with *answer*."""
+    """Make the registry answer requests whose path contains *piece* with *answer*."""
 
     @contextmanager
     def breaks(scene: Scene) -> Iterator[None]:
@@ -60,13 +60,13 @@ def registry_answers(piece: str, answer: Answer) -> Callable[[Scene], AbstractCo
 
 
 def layers_are(service: LayerService) -> Callable[[Scene], AbstractContextManager[None]]:
-    """Return what lets S3 serve layers in this way."""
+    """Make S3 serve layers in this way."""
     return while_set(lambda scene: scene.stand.registry, "layers", service)
 
 
 @contextmanager
 def not_admitted(scene: Scene) -> Iterator[None]:
-    """Let the image be another account's, which does not admit the worker's."""
+    """Use an image of another account, whose policy does not admit the worker."""
     host = HOST.replace(ACCOUNT, OTHER_ACCOUNT)
     scene.image = f"{host}/{scene.repository}:1"
     scene.words.update(host=host, registry=f"Amazon ECR registry {OTHER_ACCOUNT} in {REGION}", owner=OTHER_ACCOUNT)
@@ -77,7 +77,7 @@ def not_admitted(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def no_repository(scene: Scene) -> Iterator[None]:
-    """Let there be no such repository."""
+    """Use a repository that does not exist."""
     scene.stand.registry.serve(HOST, ACCOUNT, REGION)
     yield
     scene.push()
@@ -85,7 +85,7 @@ def no_repository(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def no_tag(scene: Scene) -> Iterator[None]:
-    """Let the repository have no such tag."""
+    """Use a tag that does not exist."""
     scene.stand.push(scene.repository, "other")
     yield
     scene.push()
@@ -93,7 +93,7 @@ def no_tag(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def no_digest(scene: Scene) -> Iterator[None]:
-    """Let the repository have no image with such a digest."""
+    """Use a digest that does not exist."""
     scene.stand.push(scene.repository, "other")
     image = build()
     scene.image = f"{HOST}/{scene.repository}@{digest(image.manifest)}"
@@ -102,7 +102,7 @@ def no_digest(scene: Scene) -> Iterator[None]:
 
 
 def identity_may_not(action: str) -> Callable[[Scene], AbstractContextManager[None]]:
-    """Return what keeps the policies of the identity from allowing *action*."""
+    """Remove the permission for *action* from the identity."""
     return while_set(lambda scene: scene.stand.registry, "not_allowed", {action})
 
 
@@ -161,7 +161,7 @@ CASES = [
     Case("repository missing", f"{NOT_PULLED} {NOT_THERE}", no_repository, EcrPullError),
     _case("tag missing", NO_IMAGE, CHECK_TAG, no_tag),
     _case("digest missing", NO_IMAGE, CHECK_TAG, no_digest),
-    # The rest, AWS does not know; the engines have different words for it.
+    # AWS cannot explain the other failures, and engines word them differently.
     _case(
         "429",
         "*",
@@ -180,7 +180,7 @@ CASES = [
         "The transfer broke off. The task can be tried again.",
         layers_are("reset"),
     ),
-    # containerd's store keeps what arrived, and checks the same bytes again and again.
+    # containerd's store keeps the bytes that arrived, and fails on them again at every try.
     Case(
         "garbage inside a layer",
         f"{NOT_PULLED} *sha256:*. What arrived is not what was asked for. The task can be tried again.",

@@ -1,8 +1,8 @@
-"""Look for authorization tokens where none must be.
+"""Scan for authorization tokens that leaked.
 
-Any 20 characters in a row of a token count: as they are, or in base64 wherever the token lies in what was encoded,
-which is how AWS answers it, ``X-Registry-Auth`` carries it and the registry's login has it. Also under base64 upon
-that, and inside of gzip, zlib (Airflow's own compression) and hexadecimal digits (PostgreSQL's bytes).
+Any 20 consecutive characters of a token count: in plain text, or in base64 at any offset of the encoded text,
+as in AWS's answer, in ``X-Registry-Auth`` and in the registry's login. Also in double base64, and inside gzip,
+zlib (Airflow's own compression) and hexadecimal digits (PostgreSQL's bytes).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-# Every 20 characters hold 10 that start at a multiple of 11: so not every place has to be looked at.
+# Any 20 characters contain 10 that start at a multiple of 11, so only those positions have to be checked.
 _GRAM, _STEP = 10, 11
 _HEX = re.compile(rb"(?:[0-9a-fA-F]{2}){20,}")
 _DEPTH = 4
@@ -25,16 +25,16 @@ _GZIP_OR_ZLIB = zlib.MAX_WBITS + 32
 
 
 class Piece(NamedTuple):
-    """Something to look through."""
+    """A piece of data to scan."""
 
     place: str
-    """Kind of place, by which pieces are counted."""
+    """Kind of place; pieces are counted by it."""
     name: str
     content: bytes
 
 
 class Hit(NamedTuple):
-    """A piece with a token in it; what stands before the token tells where, the token itself is not repeated."""
+    """A piece with a token in it, and the text before the token, which shows where it is; never the token itself."""
 
     place: str
     name: str
@@ -43,16 +43,16 @@ class Hit(NamedTuple):
 
 @dataclass
 class Findings:
-    """What was found, and in how much."""
+    """The hits, and how much was scanned."""
 
     hits: list[Hit] = field(default_factory=list)
     pieces: Counter[str] = field(default_factory=Counter)
-    """Place -> pieces that were looked through; so for the next."""
+    """Place -> number of pieces scanned; the next field counts bytes."""
     bytes: Counter[str] = field(default_factory=Counter)
 
 
 class Scanner:
-    """Knows some secrets by heart, each of at least 20 characters, and finds them again."""
+    """Finds pieces of known secrets, each of at least 20 characters."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._grams = {
@@ -63,7 +63,7 @@ class Scanner:
         }
 
     def scan(self, pieces: Iterable[Piece]) -> Findings:
-        """Look through *pieces*; report one hit of each at most."""
+        """Scan *pieces*; report at most one hit for each."""
         findings = Findings()
         for place, name, content in pieces:
             findings.pieces[place] += 1
@@ -84,12 +84,12 @@ class Scanner:
 def _forms(secret: bytes) -> Iterator[bytes]:
     yield secret
     for once in _in_base64(secret):
-        # Twice is nobody's habit, so one alphabet will do.
+        # Double base64 is rare, so one alphabet is enough.
         yield from (once, once.translate(bytes.maketrans(b"+/", b"-_")), *_in_base64(once))
 
 
 def _in_base64(content: bytes) -> list[bytes]:
-    # What stands before it decides how its bits fall, in one of three ways; the edges also depend on what that is.
+    # The text before it shifts the bits in one of three ways, and also changes the characters at the edges.
     return [base64.b64encode(bytes(before) + content)[4:-4] for before in range(3)]
 
 
@@ -106,5 +106,5 @@ def _layers(content: bytes, depth: int = _DEPTH) -> Iterator[bytes]:
 def _unpack(content: bytes) -> bytes:
     try:
         return zlib.decompressobj(_GZIP_OR_ZLIB).decompress(content)
-    except zlib.error:  # it only starts like that, with an "x" for instance
+    except zlib.error:  # the content only looks compressed: it starts with an "x", for instance
         return b""

@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from tests.stand import Stand
 
 WARM_UP = 30
-"""Pulls before the first look: Python, boto3 and Airflow load what they need, and the bound of masks is reached."""
+"""Pulls before the first look: until then, modules are loaded and the limit of masked tokens is reached."""
 MORE_MEMORY = 20
-"""MiB that a process may grow by; a thousand pulls took 8, and twenty took 135 while every token was masked."""
-# In one of so many rounds, the whole operator pulls and runs; in the others the hook's client pulls.
+"""MiB that a process may grow by. 1,000 pulls took 8; when every token was masked, 20 pulls took 135."""
+# One round out of this many runs the whole operator; in the others, the hook's client pulls.
 RUN_EVERY = 10
 
 
 @dataclass(frozen=True)
 class Look:
-    """What a process holds."""
+    """The resources that a process holds."""
 
     memory: float
     """Resident set, MiB."""
@@ -40,7 +40,7 @@ class Look:
 
     @classmethod
     def now(cls) -> Self:
-        """Return what this process holds, garbage collected."""
+        """Collect garbage and return the resources of this process."""
         gc.collect()
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         return cls(
@@ -53,7 +53,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Figures:
-    """What came of a soak."""
+    """The outcome of a soak test."""
 
     pulls: int
     seconds: float
@@ -63,7 +63,7 @@ class Figures:
 
     @property
     def is_bounded(self) -> bool:
-        """Whether nothing grew but memory, and that by less than :data:`MORE_MEMORY`."""
+        """Whether nothing grew but memory, and memory by less than :data:`MORE_MEMORY`."""
         before, after = self.before, self.after
         return (
             after.memory - before.memory < MORE_MEMORY
@@ -74,9 +74,9 @@ class Figures:
 
 
 def soak(stand: Stand, pulls: int) -> Figures:
-    """Pull *pulls* times in one process of its own, after a warm-up.
+    """Pull *pulls* times in one separate process, after a warm-up.
 
-    Each pull has a new token, and a real engine that does not have the image; each tenth image is run, too.
+    Each pull uses a new token and a real engine that does not have the image. Every tenth image also runs.
     """
     image = stand.push("soaked")
     with tempfile.TemporaryDirectory() as directory:

@@ -1,4 +1,4 @@
-"""Addresses at which nothing good happens."""
+"""Addresses that never answer."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 @contextmanager
 def silent() -> Iterator[str]:
-    """Accept connections at the URL that this yields, and never answer."""
+    """Yield a URL that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 
 @contextmanager
 def full() -> Iterator[str]:
-    """Let connections to the URL that this yields wait, since its queue is full."""
+    """Yield a URL where connections wait in a full queue."""
     with ExitStack() as sockets:
         listening = sockets.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         for _ in range(3):

@@ -1,4 +1,4 @@
-"""Faults at random, for a short while."""
+"""A short campaign of random faults."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.stand
 
 
 def test_campaign() -> None:
-    """Whatever breaks whenever, a task succeeds or says so in one of our sentences."""
+    """Whatever breaks at whatever moment, a task succeeds or fails with one of our errors."""
     tally = campaign(runs=25, seed=2026)
     assert tally.is_clean, tally
     assert tally.ends["success"]

@@ -1,4 +1,4 @@
-"""Each failure is one whole sentence, and the same task succeeds once the fault is gone."""
+"""Each failure has one clear error message, and the same task succeeds once the fault is fixed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.stand
     "case", [case for cases in CASES.values() for case in cases], ids=lambda case: case.name.replace(" ", "-")
 )
 def test_case(case: Case, stand: Stand, tmp_path: Path) -> None:
-    """The task says what is broken, in one sentence without a token, and its next try succeeds once that is mended."""
+    """The task fails with one sentence without a token, and the next try succeeds once the fault is fixed."""
     with Scene(stand, tmp_path) as scene:
         with case.broken(scene), pytest.raises(case.error) as caught:
             scene.run()
@@ -33,7 +33,7 @@ def test_case(case: Case, stand: Stand, tmp_path: Path) -> None:
 
 
 def test_custom_endpoint_of_a_fips_registry(stand: Stand, tmp_path: Path) -> None:
-    """A FIPS registry beside a custom endpoint, which botocore once refused, gets its token from that endpoint."""
+    """A FIPS registry with a custom endpoint, which botocore once refused, gets its token from that endpoint."""
     with Scene(stand, tmp_path) as scene:
         host = scene.image.partition("/")[0].replace("ecr", "ecr-fips")
         scene.image = scene.push(host=host)

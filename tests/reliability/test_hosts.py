@@ -1,4 +1,4 @@
-"""100,000 generated host names: a token is asked for those that are Amazon ECR's, and for no other."""
+"""100,000 generated host names: only those of Amazon ECR get a token."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def hosts() -> set[str]:
 def test_a_token_for_amazon_ecr_and_nobody_else(
     hosts: set[str], aws: Aws, record_property: Callable[[str, object], None]
 ) -> None:
-    """Of 100,000 names, those of Amazon ECR are read right, and for all others AWS is not even asked."""
+    """Of 100,000 names, those of Amazon ECR are parsed correctly, and all others cause no call to AWS."""
     logins = EcrAuthConfig({"auths": {"registry.example.com": {}}}, identity=AwsIdentity(None))
     theirs = 0
     for host in hosts:
@@ -49,7 +49,7 @@ def test_a_token_for_amazon_ecr_and_nobody_else(
 
 @pytest.mark.parametrize("host", [*PUBLIC, *REAL[len(PUBLIC) :: len(REAL) // 5]])
 def test_real_hosts_get_one(host: str, aws: Aws) -> None:
-    """A host of Amazon ECR gets a token of its region, by one call."""
+    """A host of Amazon ECR gets a token of its region with one call."""
     login = EcrAuthConfig({}, identity=AwsIdentity(None)).resolve_authconfig(host)
     assert login == {"username": "AWS", "password": aws.tokens[0].password, "serveraddress": host}
     expected = read(host)
@@ -76,5 +76,5 @@ _DOTS = _LOOSE.replace(r"\.", ".")
     ids=["open-end", "newline", "line", "dots", "case", "digits", "region", "blanks", "suffix"],
 )
 def test_names_find_what_is_too_loose(loose: Callable[[str], object], hosts: set[str]) -> None:
-    """Each way in which others' grammars were too loose lets one of these names pass that is nobody's."""
+    """For each known mistake of a loose grammar, at least one generated name reveals it."""
     assert any(loose(host) and not read(host) for host in hosts)

@@ -1,4 +1,4 @@
-"""A task that is killed, or whose time is over, leaves nothing behind, and succeeds when it is run again."""
+"""A task that is killed or times out leaves nothing behind, and succeeds when it runs again."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.stand
 
 SECONDS = 180
-# What the runner's own lines start with.
+# Prefixes of the runner's own lines.
 LINES = ("READY", "KILLED", "ERROR", "LOOKS", "AGAIN")
 
-# Does with a task what Airflow's task runner does, except that its alarm rings when the test says so.
+# Runs a task as Airflow's task runner does, except that the test triggers the timeout.
 _RUNNER = """
 import json, signal, sys
 from dataclasses import asdict
@@ -79,7 +79,7 @@ def wait_until(condition: Callable[[], object], what: str) -> None:
 
 @contextmanager
 def stuck_in_token_call(stand: Stand, _: str) -> Iterator[Callable[[], None]]:
-    """Keep every call to AWS waiting."""
+    """Block every call to AWS."""
     with Hold() as hold:
         stand.aws.at_call = hold
         yield hold.wait_for_somebody
@@ -88,7 +88,7 @@ def stuck_in_token_call(stand: Stand, _: str) -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def stuck_in_pull(stand: Stand, _: str) -> Iterator[Callable[[], None]]:
-    """Keep the engine waiting for a layer."""
+    """Block the download of a layer."""
     with Hold() as hold:
         stand.registry.at_next_layer(hold)
         yield hold.wait_for_somebody
@@ -96,7 +96,7 @@ def stuck_in_pull(stand: Stand, _: str) -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def stuck_in_run(stand: Stand, image: str) -> Iterator[Callable[[], None]]:
-    """Do nothing: the container takes its time."""
+    """Do nothing: the container runs long enough."""
     containers = stand.engine.client.containers
 
     def started() -> bool:
@@ -110,7 +110,7 @@ PHASES: tuple[Phase, ...] = (stuck_in_token_call, stuck_in_pull, stuck_in_run)
 
 
 class Runner:
-    """A process that runs a task until it gets a signal."""
+    """A process that runs a task until it receives a signal."""
 
     def __init__(self, stand: Stand, directory: Path) -> None:
         self._stand = stand
@@ -125,7 +125,7 @@ class Runner:
         self.send = self._process.send_signal
 
     def __enter__(self) -> Self:
-        """Wait until the process has loaded what it needs."""
+        """Wait until the process has loaded its modules."""
         self.read("READY")
         return self
 
@@ -136,11 +136,11 @@ class Runner:
         self._process.communicate()
 
     def go(self) -> None:
-        """Let the process run the task, or run it again."""
+        """Make the process run the task, for the first time or again."""
         print(file=self._process.stdin, flush=True)
 
     def read(self, name: str) -> str:
-        """Return the rest of the next line of the runner's, which starts with *name*; others are of Airflow's log."""
+        """Return the rest of the next line of the runner that starts with *name*, skipping Airflow's log."""
         assert self._process.stdout is not None
         seen = []
         for line in self._process.stdout:
@@ -152,7 +152,7 @@ class Runner:
         raise AssertionError("".join(seen))
 
     def check_that_nothing_stays(self) -> None:
-        """Wait for the end of the task, and compare what the process holds with what it held before."""
+        """Wait for the end of the task, and compare the resources of the process with those before."""
         before, after = json.loads(self.read("LOOKS"))
         assert after == {**before, "memory": after["memory"]}
         assert self._stand.engine.client.containers(all=True) == []
@@ -166,7 +166,7 @@ class Runner:
 
 @pytest.mark.parametrize("stuck", PHASES)
 def test_execution_timeout(stuck: Phase, stand: Stand, tmp_path: Path) -> None:
-    """Out of time in the token call, the pull or the run: no container, thread, file or socket stays."""
+    """A timeout in the token call, the pull or the run leaves no container, thread, file or socket behind."""
     with Runner(stand, tmp_path) as runner:
         with stuck(stand, runner.image) as wait_for_it:
             runner.go()
@@ -179,7 +179,7 @@ def test_execution_timeout(stuck: Phase, stand: Stand, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("stuck", PHASES[:2])
 def test_no_container_after_on_kill(stuck: Phase, stand: Stand, tmp_path: Path) -> None:
-    """A task that is killed, and whose token call or pull then goes on, starts no container that nobody would stop."""
+    """A task that is killed during its token call or pull starts no container afterwards."""
     with Runner(stand, tmp_path) as runner:
         with stuck(stand, runner.image) as wait_for_it:
             runner.go()
@@ -193,13 +193,13 @@ def test_no_container_after_on_kill(stuck: Phase, stand: Stand, tmp_path: Path) 
 
 
 def test_killed(stand: Stand, tmp_path: Path) -> None:
-    """Airflow kills tasks in the token call, pull and run, and runs them again; nothing of the first tries stays."""
+    """After Airflow kills tasks in the token call, pull and run, their next tries succeed and nothing is left over."""
     dags = Path(__file__).parent / "dags"
-    # None has what another one has, because the engine pulls a layer only once.
+    # The images share no layers, because the engine pulls a layer only once.
     images = {stuck: stand.push(stuck.__name__.replace("_", "-")) for stuck in PHASES}
     with Deployment(tmp_path, dags, environment=stand.environment) as airflow, ExitStack() as stuck_tasks:
         runs = []
-        # The token call last, because all others have to get through it.
+        # Block the token call last, because all other tasks need it.
         for stuck in reversed(PHASES):
             wait_for_it = stuck_tasks.enter_context(stuck(stand, images[stuck]))
             runs.append(airflow.trigger("killed", {"image": images[stuck]}))

@@ -1,4 +1,4 @@
-"""Load, in a shorter form than ``python -m tests.reliability`` has it: nothing trips, and nobody is turned away."""
+"""A shorter load test than that of ``python -m tests.reliability``: every task gets its token."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TASKS, CALLERS = 20, 60
-# Of tokens, in seconds: shorter than the run takes, longer than a pull on a busy machine.
+# Lifetime of tokens in seconds: shorter than the run, longer than a pull on a busy machine.
 LIFETIME = 10
 
 
 @pytest.mark.stand
 def test_many_cold_pulls(tmp_path: Path) -> None:
-    """Mapped tasks, 16 at a time, with tokens that live for seconds, all succeed on their first try."""
+    """Mapped tasks, 16 at a time, with tokens that expire within seconds, all succeed on their first try."""
     done = load(tmp_path, TASKS, lifetime=LIFETIME)
     assert done.succeeded == TASKS, done.log
     assert done.pulled == TASKS <= done.tokens
@@ -26,7 +26,7 @@ def test_many_cold_pulls(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_rush() -> None:
-    """Of many that ask at the same moment, most are throttled at first, and all get their token by themselves."""
+    """Of many simultaneous callers, most are throttled at first, and all get a token by retrying."""
     done = rush(CALLERS)
     assert done.succeeded == CALLERS
     assert done.throttled > 0
@@ -34,6 +34,6 @@ def test_rush() -> None:
 
 @pytest.mark.slow
 def test_rush_without_patience() -> None:
-    """``botocore_config`` replaces the default: without retries, those are turned away who are throttled."""
+    """``botocore_config`` replaces the default: without retries, throttled callers fail."""
     done = rush(CALLERS, {"retries": {"total_max_attempts": 1}})
     assert 0 < done.throttled == CALLERS - done.succeeded

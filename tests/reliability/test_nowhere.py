@@ -1,4 +1,4 @@
-"""No token is anywhere: a whole Airflow runs tasks that succeed and fail, and all that it leaves is looked through."""
+"""A whole Airflow runs tasks that succeed and fail, and leaves no token anywhere."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ STATES = {
     ("planted", -1): "success",
     ("planted_in_files", -1): "success",
 }
-# Where the two tasks that show something must be found out.
+# Places where the tokens that the two tasks leak must be found.
 PLACES = {
     "Airflow's home",
     "worker's home",
@@ -56,7 +56,7 @@ PLACES = {
 
 
 def prepare(stand: Stand) -> dict[str, str]:
-    """Push what the tasks pull, break what they are to find broken, and return their environment."""
+    """Push the images, prepare the failures, and return the environment of the tasks."""
     stand.push("app")
     stand.push("broken")
     stand.push("expired")
@@ -71,7 +71,7 @@ def prepare(stand: Stand) -> dict[str, str]:
 
 
 def look(airflow: Deployment, stand: Stand, processes: Processes) -> Iterator[Piece]:
-    """Yield everything that a deployment leaves, and what its processes were."""
+    """Yield everything that a deployment leaves behind, and its processes."""
     yield from files("Airflow's home", airflow.directory)
     yield from files("worker's home", airflow.directory.parent / "home")
     yield from files("worker's temp", airflow.directory.parent / "temp")
@@ -85,7 +85,7 @@ def look(airflow: Deployment, stand: Stand, processes: Processes) -> Iterator[Pi
 def test_no_token_anywhere(
     installed: tuple[str, Path], stand: Stand, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    """At log level DEBUG, no log, file, table, container or process has a piece of a token, but of what was planted."""
+    """At log level DEBUG, logs, files, tables, containers and processes contain no token but the planted ones."""
     version, python = installed
     environment = prepare(stand)
     planted = secrets.token_urlsafe(300)
@@ -103,8 +103,8 @@ def test_no_token_anywhere(
         assert run.states == STATES, airflow.task_logs()
         pieces = list(look(airflow, stand, processes))
     found = Scanner(token.password for token in stand.aws.tokens).scan(pieces)
-    # One for each pull: two where it is tried again (also where AWS gives what the registry refuses) or by "own_code",
-    # none for the refused.
+    # One for each pull. Two for a retried pull (also if the registry refuses what AWS allows) and for "own_code",
+    # none for the refused task.
     assert len(stand.aws.tokens) == 14
     assert found.hits == []
     looked = f"{len(pieces)} pieces, {sum(found.bytes.values()) >> 20} MiB, for {len(stand.aws.tokens)} tokens"

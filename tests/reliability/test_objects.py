@@ -1,4 +1,4 @@
-"""What the package hands out, and what it raises, shows no token: neither as text, nor pickled, nor in any frame."""
+"""No object or error of the package shows a token: not as text, not pickled, and not in any frame."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ HOST = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 
 
 def scan(stand: Stand, pieces: Iterator[Piece]) -> Findings:
-    """Look through *pieces* for everything that AWS issued, and for the worker's own key."""
+    """Scan *pieces* for everything that AWS issued, and for the worker's own key."""
     assert stand.aws.tokens
     return Scanner([stand.worker.secret_key, *(token.password for token in stand.aws.tokens)]).scan(pieces)
 
 
 def test_objects(stand: Stand) -> None:
-    """After a pull, no object that took part in it shows the token, and what can be pickled pickles without it."""
+    """After a pull, no object involved shows the token, and all that can be pickled are pickled without it."""
     operator = EcrDockerOperator(task_id="task", image=stand.push("objects"))
     operator.execute({})
     client = operator.hook.api_client
@@ -52,20 +52,20 @@ def test_objects(stand: Stand) -> None:
     found = scan(stand, (piece for name, value in things.items() for piece in thing(name, value)))
     assert found.hits == []
     assert found.pieces == {"repr": 8, "pickle": 5}
-    # Credentials are what holds a token; they live as long as one request is made.
+    # Credentials hold a token, but exist only during one request.
     del things["credentials"]
     found = scan(stand, (piece for name, value in things.items() for piece in inside(name, value)))
     assert found.hits == []
 
 
 def missing(stand: Stand) -> None:
-    """Pull a tag that is not there."""
+    """Pull a tag that does not exist."""
     stand.push("failing")
     run(f"{HOST}/failing:missing")
 
 
 def refused(stand: Stand) -> None:
-    """Pull what another account does not admit us to."""
+    """Pull from another account that does not admit the worker."""
     run(stand.push("theirs", account=OTHER_ACCOUNT))
 
 
@@ -81,14 +81,14 @@ def container(stand: Stand) -> None:
 
 
 def no_token(stand: Stand) -> None:
-    """Be refused the token."""
+    """Fail to get a token."""
     fetch_credentials(EcrRegistry.private(ACCOUNT, REGION), AwsIdentity(None))
     stand.aws.fault = AwsError(400, "AccessDeniedException", "no")
     run(stand.push("no-token"))
 
 
 def own_code(stand: Stand) -> None:
-    """Pull in one's own code what is not there."""
+    """Pull a missing image in your own code."""
     stand.push("failing")
     EcrDockerHook(base_url=stand.engine.url).get_conn().pull(f"{HOST}/failing:missing", stream=True)
 
@@ -110,7 +110,7 @@ def run(image: str, **parameters: Any) -> None:
 
 @pytest.mark.parametrize("fail", [missing, refused, layer, container, no_token, own_code, engine_gone])
 def test_errors(fail: Callable[[Stand], None], stand: Stand) -> None:
-    """No frame between the task and what failed holds the token when the error arrives; nor does any of its causes."""
+    """No frame between the task and the failure holds the token, and no cause of the error does."""
     with pytest.raises(Exception, match=r"not pulled|Docker container failed") as caught:
         fail(stand)
     found = scan(stand, error(fail.__name__, caught.value))

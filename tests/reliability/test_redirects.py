@@ -1,4 +1,4 @@
-"""What the registry redirects elsewhere is fetched there without the token."""
+"""A redirect of the registry to another host is followed without the token."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ def pull(image: str) -> None:
 
 
 def requests_to(stand: Stand, host: str) -> list[Request]:
-    """Return the requests that reached *host*."""
+    """Return the requests to *host*."""
     return [request for request in stand.registry.requests if request.host == host]
 
 
 def test_layers_on_s3(stand: Stand) -> None:
-    """The registry is shown the token; S3, which serves its layers, is shown none."""
+    """The registry receives the token; S3, which serves its layers, does not."""
     pull(stand.push("redirected"))
     layers = requests_to(stand, bucket(REGION))
-    # A configuration and two layers.
+    # One configuration and two layers.
     assert [(request.authorized, request.status) for request in layers] == [(False, 200)] * 3
     assert any(request.token for request in requests_to(stand, HOST))
     assert {request.host for request in stand.registry.requests} == {HOST, bucket(REGION)}
@@ -42,7 +42,7 @@ def test_layers_on_s3(stand: Stand) -> None:
 
 @pytest.mark.parametrize("kind", ["manifests", "blobs"])
 def test_another_registry(kind: str, stand: Stand) -> None:
-    """A manifest or layers that are redirected to a registry of another name are asked for there without the token."""
+    """A manifest or layer that is redirected to another registry is requested there without the token."""
     image = stand.push("moved")
     stand.push("elsewhere", host=ELSEWHERE)
     elsewhere = f"/v2/elsewhere/{kind}/1"

@@ -1,4 +1,4 @@
-"""The scanner itself: it finds a planted token in every kind of place and wrapping, and nothing where there is none."""
+"""The scanner finds a planted token in every place and encoding, and reports no false hits."""
 
 from __future__ import annotations
 
@@ -50,20 +50,20 @@ WRAPPINGS: dict[str, Callable[[bytes], bytes]] = {
 
 
 def hits(pieces: Iterable[Piece], secret: str = TOKEN.password) -> list[tuple[str, str]]:
-    """Return place and name of each piece with a piece of *secret* in it."""
+    """Return place and name of each piece that contains part of *secret*."""
     return [(hit.place, hit.name) for hit in Scanner([secret]).scan(pieces).hits]
 
 
 @pytest.mark.parametrize("wrap", WRAPPINGS.values(), ids=WRAPPINGS)
 @pytest.mark.parametrize("form", [PASSWORD, AUTHORIZATION, HEADER], ids=["password", "authorization", "header"])
 def test_every_form(form: bytes, wrap: Callable[[bytes], bytes]) -> None:
-    """Password, authorization token and header are found in all that they can be wrapped in."""
+    """Password, authorization token and header are found in all encodings."""
     assert hits([Piece("place", "name", wrap(form))]) == [("place", "name")]
 
 
 @pytest.mark.parametrize("form", [PASSWORD, AUTHORIZATION[12:], HEADER[60:-60]])
 def test_any_twenty_characters(form: bytes) -> None:
-    """20 characters are enough, wherever they are taken from and wherever they are put."""
+    """20 consecutive characters of a secret are enough, at any position."""
     pieces = [
         Piece("place", f"{start} {at}", NOISE[:at] + form[start : start + 20] + NOISE)
         for start in range(0, len(form) - 20, 37)
@@ -74,7 +74,7 @@ def test_any_twenty_characters(form: bytes) -> None:
 
 
 def test_nothing_is_found_where_nothing_is() -> None:
-    """Other tokens, and what surrounds a token in its header, are none."""
+    """Other tokens, and the rest of a token's header, are no hits."""
     other = {"username": "AWS", "password": secrets.token_urlsafe(1200), "serveraddress": "registry.example.com"}
     found = Scanner([TOKEN.password]).scan(
         [Piece("a", "", NOISE), Piece("b", "", encode_header(other)), Piece("b", "", b"")]
@@ -85,7 +85,7 @@ def test_nothing_is_found_where_nothing_is() -> None:
 
 
 def test_files(tmp_path: Path) -> None:
-    """A token is found in a file, in a file's name, and in one that is packed, however deep."""
+    """A token is found in a file, in a file name, and in compressed files at any depth."""
     folder = tmp_path / "one" / "two"
     folder.mkdir(parents=True)
     (folder / "plain").write_bytes(HEADER)
@@ -98,7 +98,7 @@ def test_files(tmp_path: Path) -> None:
 
 
 class Shown:
-    """An object that keeps a token, and shows it."""
+    """An object that holds a token and shows it."""
 
     def __init__(self) -> None:
         self.kept = {"deep": [TOKEN.password]}
@@ -108,12 +108,12 @@ class Shown:
 
 
 def test_objects() -> None:
-    """A token is found in what an object shows, in its pickle, and where it keeps it."""
+    """A token is found in an object's representation, in its pickle, and in its attributes."""
     assert {place for place, _ in hits([*thing("it", Shown()), *inside("it", Shown())])} == {"repr", "pickle", "inside"}
 
 
 def test_errors() -> None:
-    """A token is found in a frame's variables, and in what caused an error."""
+    """A token is found in the variables of a frame and in the cause of an error."""
 
     def fail(password: str) -> None:
         raise ValueError(password[:0] or Shown())
@@ -131,7 +131,7 @@ def test_errors() -> None:
 
 
 def test_processes() -> None:
-    """A token is found in the arguments and in the environment of a process that has ended."""
+    """A token is found in the arguments and the environment of a process that has ended."""
     with Processes() as processes:
         program = [sys.executable, "-c", "import time; time.sleep(1)"]
         subprocess.run([*program, TOKEN.password], check=True)
@@ -141,7 +141,7 @@ def test_processes() -> None:
 
 @pytest.mark.stand
 def test_database() -> None:
-    """A token is found in text, JSON and bytes, packed ones too, in a table and in the dump."""
+    """A token is found in text, JSON and bytes, compressed or not, in a table and in the dump."""
     install_parts(SERVERS)
     with PostgreSql() as database:
         columns = {"a": ("text", HEADER.decode()), "b": ("json", json.dumps([TOKEN.authorization]))}
@@ -157,7 +157,7 @@ def test_database() -> None:
 
 @pytest.mark.stand
 def test_engine(stand: Stand) -> None:
-    """A token is found in a container's definition and output, and in an image made of it."""
+    """A token is found in a container's definition and output, and in an image built from it."""
     client = stand.engine.client
     image = stand.push("planted")
     token = stand.aws.issue("ecr", "eu-west-1", stand.worker)

@@ -1,4 +1,4 @@
-"""Many pulls in one process, in a shorter form than ``python -m tests.reliability`` has it."""
+"""A shorter soak test than that of ``python -m tests.reliability``: many pulls in one process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.stand
 
 
 def test_soak(stand: Stand) -> None:
-    """No more sockets, files or threads than after the warm-up, and hardly more memory; each pull had its own token."""
+    """After the warm-up, sockets, files and threads do not grow, memory hardly does, and each pull has a new token."""
     figures = soak(stand, 100)
     assert figures.is_bounded, figures
     assert len({token.password for token in stand.aws.tokens}) == figures.pulls + WARM_UP

@@ -1,4 +1,4 @@
-"""``dags/TROUBLESHOOTING.md``: all that it quotes is the code's, and it has a row for every failure."""
+"""``dags/TROUBLESHOOTING.md`` quotes the code's messages, and has a row for every failure."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 TEXT = LIST.read_text()
-# Those of errors, whose headings quote them.
+# The sections about errors: their headings quote the message.
 SECTIONS = [section.partition("\n") for section in re.split(r"^## (?=`)", TEXT, flags=re.MULTILINE)[1:]]
 WARNINGS = re.findall(r"^- \*\"([^\"]+)\"\*", TEXT, re.MULTILINE)
 
@@ -59,7 +59,7 @@ WRONG: list[dict[str, Any]] = [
         **dict.fromkeys(("tls_ca_cert", "tls_client_cert", "tls_client_key"), "/missing"),
     },
 ]
-# What engines answer in networks and with images that the stand does not have (tests/unit/test_pull.py).
+# Engine messages for networks and images that the stand cannot reproduce (tests/unit/test_pull.py).
 ANSWERS = (
     "dial tcp: lookup x on 10.0.0.2:53: no such host",
     "dial tcp 10.0.0.3:443: i/o timeout",
@@ -70,7 +70,7 @@ ANSWERS = (
 
 
 def told() -> Iterator[tuple[type[Exception], str]]:
-    """Yield class and sentence of every failure: those of the cases, which are seen to happen, and what they lack."""
+    """Yield class and message of every failure: those of the cases, and those that the cases do not cover."""
     for case in (case for cases in CASES.values() for case in cases):
         yield case.error, case.says.format_map(defaultdict(lambda: "*"))
     for parameters in WRONG:
@@ -93,7 +93,7 @@ def told() -> Iterator[tuple[type[Exception], str]]:
 
 @pytest.fixture(scope="module")
 def sentences() -> list[tuple[type[Exception], str]]:
-    """Provide all of them, on a worker that knows no region."""
+    """Provide all messages, on a worker without a region."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
             patch.delenv(name, raising=False)
@@ -101,12 +101,12 @@ def sentences() -> list[tuple[type[Exception], str]]:
 
 
 def quotes(cell: str) -> list[str]:
-    """Return what a cell of the list quotes."""
+    """Return the quotes in a cell of the list."""
     return re.findall(r"`([^`]+)`", cell)
 
 
 def says(cell: str, sentence: str) -> bool:
-    """Return whether *sentence* has one of the cell's quotes, in which anything may stand for an ellipsis."""
+    """Return whether *sentence* contains a quote of the cell, in which an ellipsis matches any text."""
     return any(
         re.search(".*".join(map(re.escape, re.split(r" ?… ?", quote))), sentence, re.IGNORECASE)
         for quote in quotes(cell)
@@ -114,24 +114,24 @@ def says(cell: str, sentence: str) -> bool:
 
 
 def rows(text: str) -> list[list[str]]:
-    """Return the rows of the tables in *text*, each a list of its cells."""
+    """Return the rows of the tables in *text* as lists of cells."""
     return [row.split(" | ") for row in re.findall(r"^\| (.+) \|$", text, re.MULTILINE)]
 
 
 def fits(row: list[str], sentence: str) -> bool:
-    """Return whether *sentence* has a quote of the row, or ends with its step, whatever an asterisk stands for."""
+    """Return whether *sentence* contains a quote of the row or ends with its step; an asterisk matches any text."""
     step = re.sub("|".join(map(re.escape, NAMES.values())), "*", row[-1])
     return says(row[0], sentence) or fnmatch(sentence, f"*{step}") or sentence.endswith(" *")
 
 
 def test_tables() -> None:
-    """The tables are the package's (``python -m tests.troubleshooting`` renews them)."""
+    """The tables match those of the package (``python -m tests.troubleshooting`` updates them)."""
     assert renewed(TEXT) == TEXT
     assert set(re.findall(r"^<!-- hints\.(\w+) -->$", TEXT, re.MULTILINE)) == set(TABLES)
 
 
 def test_every_quote_is_the_codes(sentences: list[tuple[type[Exception], str]]) -> None:
-    """What the headings and the other tables quote, the code says, word for word."""
+    """The code contains every quote of the headings and the other tables, word for word."""
     written = [heading for heading, _, _ in SECTIONS] + [
         row[0] for _, _, text in SECTIONS if "<!-- hints" not in text for row in rows(text)
     ]
@@ -141,7 +141,7 @@ def test_every_quote_is_the_codes(sentences: list[tuple[type[Exception], str]]) 
 
 
 def test_every_failure_is_listed(sentences: list[tuple[type[Exception], str]]) -> None:
-    """Whatever the code says, there is a heading for it, and a row below that, if there are any."""
+    """Every error message of the code has a heading and, if there are rows below it, a row."""
     assert set(EcrError.__subclasses__()) <= {kind for kind, _ in sentences}
     assert [
         sentence
@@ -155,7 +155,7 @@ def test_every_failure_is_listed(sentences: list[tuple[type[Exception], str]]) -
 
 @pytest.mark.usefixtures("aws")
 def test_warnings_are_the_codes(logged: Callable[[str], int]) -> None:
-    """The warnings that the list quotes are logged by this package, but for one, which is the amazon provider's."""
+    """All warnings in the list are logged by this package, except for one of the amazon provider."""
     own = [
         node.value
         for path in Path(ecr_docker_operator.__file__).parent.rglob("*.py")

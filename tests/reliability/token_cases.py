@@ -1,4 +1,4 @@
-"""Cases of the token call: AWS cannot be reached, refuses, fails, or answers what is no token."""
+"""Cases of the token call: AWS is unreachable, refuses, fails, or returns no valid token."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-# Two attempts instead of eight, and half seconds: the sentences do not depend on them.
+# Two attempts instead of eight, and timeouts of half a second: they do not change the messages.
 IMPATIENT = {
     "connect_timeout": 0.5,
     "read_timeout": 0.5,
@@ -31,7 +31,7 @@ ENDPOINT = (
 
 
 def endpoint_is(endpoint: Callable[[], AbstractContextManager[str]]) -> Callable[[Scene], AbstractContextManager[None]]:
-    """Return what leads the worker to another endpoint than AWS's."""
+    """Point the worker to another endpoint than AWS's."""
 
     @contextmanager
     def breaks(scene: Scene) -> Iterator[None]:
@@ -46,24 +46,24 @@ def endpoint_is(endpoint: Callable[[], AbstractContextManager[str]]) -> Callable
 
 
 def aws_answers(status: int, code: str, message: str) -> Callable[[Scene], AbstractContextManager[None]]:
-    """Return what lets AWS answer every call with an error."""
+    """Make AWS answer every call with an error."""
     return while_set(lambda scene: scene.stand.aws, "fault", AwsError(status, code, message))
 
 
 def token_is(data: Any) -> Callable[[Scene], AbstractContextManager[None]]:
-    """Return what lets AWS answer with other data than a token's."""
+    """Make AWS answer with other data than a token."""
     return while_set(lambda scene: scene.stand.aws, "authorization_data", data)
 
 
 @contextmanager
 def unknown_name() -> Iterator[str]:
-    """Yield a URL whose name no resolver knows (RFC 6761, "invalid")."""
+    """Yield a URL whose host name never resolves (RFC 6761, "invalid")."""
     yield "https://api.ecr.eu-west-1.amazonaws.invalid"
 
 
 @contextmanager
 def unknown_authority(scene: Scene) -> Iterator[None]:
-    """Let AWS answer with a certificate of an authority that the worker does not know."""
+    """Make AWS present a certificate of an authority that the worker does not know."""
     scene.push()
     authority = Authority(scene.directory)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

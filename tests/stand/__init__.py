@@ -1,7 +1,7 @@
-"""The stand: a real engine and a real registry under Amazon ECR's names, beside AWS's API on the wire.
+"""The stand: a real engine and a real registry under Amazon ECR's names, and AWS's API over HTTP.
 
-Everything is private to the stand: its files lie in one temporary directory, the engine lives in mount and
-network namespaces of its own, and all of it is gone when the ``with`` block ends. Stands can run side by side.
+Everything is private to the stand: its files are in one temporary directory, the engine runs in separate mount and
+network namespaces, and everything is removed when the ``with`` block ends. Stands can run side by side.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Stand(Assembly):
     """AWS, a registry and an engine; start and stop it with ``with Stand() as stand``."""
 
     def _assemble(self, parts: ExitStack) -> None:
-        """Install what is missing, then start AWS's API, the registry and the engine."""
+        """Install missing programs, then start AWS's API, the registry and the engine."""
         install_parts()
         self.kind = chosen_engine()
         self.directory = Path(tempfile.mkdtemp(prefix="ecr-stand-"))
@@ -57,10 +57,10 @@ class Stand(Assembly):
         host: str | None = None,
         image: Image | None = None,
     ) -> str:
-        """Put a small new image into a repository, and return its name.
+        """Push a small new image to a repository and return its name.
 
-        :param host: under which the registry is addressed; default: its plain host name.
-        :param image: what to put there; default: busybox and a file that no other image has.
+        :param host: host name of the registry; default: its plain host name.
+        :param image: image to push; default: busybox with a unique file.
         """
         image = image or build()
         host = host or f"{account}.dkr.ecr.{region}.amazonaws.com"
@@ -70,7 +70,7 @@ class Stand(Assembly):
 
     @contextmanager
     def second_engine(self, *, disk: str | None = None) -> Iterator[Engine]:
-        """Start another engine in a network of its own, as on another machine, that reaches the same registries.
+        """Start another engine in a separate network, as on another machine, that reaches the same registries.
 
         :param disk: size of its disk; default: this machine's.
         """
@@ -82,7 +82,7 @@ class Stand(Assembly):
 
     @property
     def environment(self) -> dict[str, str]:
-        """Environment variables that lead a process to this stand, as the user ``worker``."""
+        """Environment variables that point a process to this stand, as the user ``worker``."""
         return {
             "AWS_ACCESS_KEY_ID": self.worker.access_key,
             "AWS_SECRET_ACCESS_KEY": self.worker.secret_key,

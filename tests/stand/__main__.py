@@ -1,4 +1,4 @@
-"""Run the quickstart DAG through Airflow: on the stand or, with ``ECR_IMAGE`` set, on your own engine and account."""
+"""Run the quickstart DAG through Airflow: on the stand or, if ``ECR_IMAGE`` is set, on your own engine and account."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HELLO = "Hello from a container whose image was pulled from Amazon ECR."
 
 
 def main() -> int:
-    """Run the DAG, tell what happened, and return the exit status."""
+    """Run the DAG, print what happened, and return the exit status."""
     with ExitStack() as parts:
         directory = Path(parts.enter_context(tempfile.TemporaryDirectory(prefix="ecr-quickstart-")))
         environment = {}

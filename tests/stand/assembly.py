@@ -1,4 +1,4 @@
-"""Something that is made of parts, which all end together."""
+"""A group of parts that start and end together."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 
 class Assembly(ABC):
-    """Parts that are started one after the other by ``with``, and end in the opposite order with its block."""
+    """Parts that ``with`` starts one after the other, and ends in reverse order."""
 
     @abstractmethod
     def _assemble(self, parts: ExitStack) -> None:
-        """Start all parts, and enter each into *parts*."""
+        """Start all parts and enter each into *parts*."""
 
     def __enter__(self) -> Self:
-        """Start all parts; if one does not start, those before it end."""
+        """Start all parts; if one fails to start, end the earlier ones."""
         with ExitStack() as parts:
             self._assemble(parts)
             self._parts = parts.pop_all()

@@ -1,7 +1,7 @@
-"""AWS's API on the wire: tokens of ECR and ECR Public, and roles of STS.
+"""AWS's API over HTTP: tokens of ECR and ECR Public, and roles of STS.
 
-Every call is checked (signature, identity, permission), recorded, and answered with a token that no other call
-got. Wording and codes are AWS's own (Amazon ECR API Reference and AWS STS API Reference, "Errors").
+Every call is checked (signature, identity, permission), recorded, and answered with a new token. Wording and
+codes are AWS's own (Amazon ECR API Reference and AWS STS API Reference, "Errors").
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ AMZ_DATE = "%Y%m%dT%H%M%SZ"
 
 @dataclass(eq=False)
 class Identity:
-    """Someone who can sign calls."""
+    """An identity that can sign calls."""
 
     account: str
     arn: str
@@ -49,12 +49,12 @@ class Identity:
     may_get_token: bool = True
     session_over: bool = False
     partition: str | None = None
-    """The only partition that knows the access key; ``None``: all do, which is the stand's liberty."""
+    """The only partition that knows the access key; ``None``: all partitions do (a simplification of the stand)."""
 
 
 @dataclass(frozen=True)
 class Token:
-    """An authorization token: what it opens, for whom, and until when."""
+    """An authorization token: its registry, its owner and its expiry."""
 
     service: str
     region: str
@@ -80,17 +80,17 @@ class Call:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One try of a GetAuthorizationToken call."""
+    """One attempt of a GetAuthorizationToken call."""
 
     invocation: str
-    """What botocore calls the call; the same for all its tries (header ``amz-sdk-invocation-id``)."""
+    """botocore's id of the call, the same for all attempts (header ``amz-sdk-invocation-id``)."""
     at: float
-    """Seconds, of a clock that only moves forward."""
+    """Seconds of a monotonic clock."""
     throttled: bool
 
 
 class Quota:
-    """A token bucket, as AWS throttles with: so many calls per second, and so many at once after a rest."""
+    """A token bucket, as AWS uses for throttling: a rate of calls per second, and a burst after a rest."""
 
     def __init__(self, rate: float, burst: int) -> None:
         self._rate, self._burst = rate, burst
@@ -110,7 +110,7 @@ class Quota:
 
 
 class AwsError(Exception):
-    """An error as AWS answers it."""
+    """An error response of AWS."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -118,7 +118,7 @@ class AwsError(Exception):
 
 
 class Service(Protocol):
-    """What answers the calls of a service whose protocol is JSON."""
+    """The handler of a service with a JSON protocol."""
 
     def answer(self, operation: str, parameters: Any, caller: Identity, region: str) -> Any:
         """Return the answer of an operation, or raise AwsError."""
@@ -130,31 +130,31 @@ class Aws:
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self._tls = tls
         self.lifetime = TWELVE_HOURS
-        """Seconds that a token lives; tests make it short."""
+        """Lifetime of a token in seconds; tests shorten it."""
         self.calls: list[Call] = []
         self.tokens: list[Token] = []
         self.services: dict[str, Service] = {}
-        """Name of a service that is not one of these -> what answers its calls."""
+        """Name of another service -> its handler."""
         self.operations: dict[str, Callable[[Any, Identity, str], Any]] = {}
-        """Name of an operation of ``ecr`` -> what another part answers to its parameters, caller and region."""
+        """Name of another operation of ``ecr`` -> its handler, which takes parameters, caller and region."""
         self.trust: dict[str, list[str]] = {}
-        """Role ARN -> ARNs, or names of services, that may assume it."""
+        """Role ARN -> ARNs or service names that may assume it."""
         self.quota: Quota | None = None
-        """Of GetAuthorizationToken; beyond it, AWS throttles."""
+        """Quota of GetAuthorizationToken; AWS throttles calls beyond it."""
         self.attempts: list[Attempt] = []
         self.fault: AwsError | None = None
-        """What every call is answered with, if set."""
+        """Error that answers every call, if set."""
         self.faults: list[AwsError] = []
-        """What the next calls are answered with, one each."""
+        """Errors that answer the next calls, one each."""
         self.identities: dict[str, Identity] = {}
         self.clock_ahead = 0.0
-        """Seconds that AWS's clock is ahead of ours."""
+        """Seconds by which AWS's clock is ahead of ours."""
         self.authorization_data: Any = None
-        """What GetAuthorizationToken answers instead of a token's data, if set."""
+        """Authorization data that GetAuthorizationToken returns instead of a token, if set."""
         self.at_call: Callable[[], object] | None = None
-        """What is done before each call is answered."""
+        """Function that is called before each answer."""
         self.round_trip = 0.0
-        """Seconds that each round trip takes longer than on this machine."""
+        """Seconds added to each round trip."""
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -174,7 +174,7 @@ class Aws:
     def over_tls(self, context: ssl.SSLContext, listening: socket.socket | None = None) -> Iterator[str]:
         """Answer over TLS, too, at the URL that this yields, until the ``with`` block ends.
 
-        :param listening: a socket that listens already; default: one on a free port of 127.0.0.1.
+        :param listening: a listening socket; default: one on a free port of 127.0.0.1.
         """
         server = Server(self._handler, tls=context, listening=listening)
         try:
@@ -194,7 +194,7 @@ class Aws:
         return arn
 
     def find_token(self, password: str) -> Token | None:
-        """Return the token with this password, dead or alive."""
+        """Return the token with this password, valid or expired."""
         return next((token for token in self.tokens if token.password == password), None)
 
     def token_calls(self) -> list[Call]:
@@ -202,7 +202,7 @@ class Aws:
         return [call for call in self.calls if call.operation == "GetAuthorizationToken"]
 
     def reset(self) -> None:
-        """Forget calls and tokens, and answer as at the start."""
+        """Forget calls and tokens, and restore the initial behaviour."""
         self.calls.clear()
         self.tokens.clear()
         self.attempts.clear()
@@ -218,14 +218,14 @@ class Aws:
             identity.may_get_token, identity.session_over, identity.partition = True, False, None
 
     def waits(self) -> list[float]:
-        """Return for each GetAuthorizationToken call the seconds between its first and its last try."""
+        """Return the seconds between the first and the last attempt of each GetAuthorizationToken call."""
         tries: dict[str, list[float]] = {}
         for attempt in list(self.attempts):
             tries.setdefault(attempt.invocation, []).append(attempt.at)
         return [max(times) - min(times) for times in tries.values()]
 
     def admit(self, invocation: str) -> None:
-        """Note a try of a GetAuthorizationToken call, and throttle it if the quota is used up."""
+        """Record an attempt of a GetAuthorizationToken call, and throttle it if the quota is used up."""
         throttled = self.quota is not None and not self.quota.take()
         self.attempts.append(Attempt(invocation, time.monotonic(), throttled))
         if throttled:
@@ -264,7 +264,7 @@ class Aws:
         return identity
 
     def identify(self, request: AWSRequest) -> tuple[Identity, str, str]:
-        """Return who signed *request*, for which service and region."""
+        """Return the identity that signed *request*, with its service and region."""
         found = re.fullmatch(
             r"AWS4-HMAC-SHA256 Credential=(\w+)/\d+/([\w-]+)/([\w-]+)/aws4_request, "
             r"SignedHeaders=([\w;-]+), Signature=(\w+)",
@@ -318,10 +318,10 @@ def _sign(request: AWSRequest, identity: Identity, service: str, region: str, si
 class _Handler(BaseHTTPRequestHandler):
     aws: ClassVar[Aws]
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # which waits for an acknowledgement between the head and the body of an answer
+    disable_nagle_algorithm = True  # Nagle's algorithm delays the body of an answer
 
     def handle(self) -> None:
-        # That of TCP, and that of TLS 1.3 (RFC 8446, 2).
+        # One round trip for TCP, one for TLS 1.3 (RFC 8446, 2).
         time.sleep(2 * self.aws.round_trip)
         super().handle()
 
@@ -339,7 +339,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/xml" if query else "application/x-amz-json-1.1")
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
-        # Who was kept waiting may be gone.
+        # A client that had to wait may have gone.
         with suppress(ConnectionError):
             self.wfile.write(answer)
 
@@ -381,7 +381,7 @@ class _Handler(BaseHTTPRequestHandler):
         raise AwsError(400, "InvalidAction", f"Could not find operation {operation} for version 2011-06-15")
 
     def log_message(self, format: str, *args: object) -> None:
-        """Log nothing: calls are recorded."""
+        """Log nothing: calls are recorded instead."""
 
 
 def _error(error: AwsError, *, query: bool) -> bytes:

@@ -1,4 +1,4 @@
-"""A certificate authority of the stand's own."""
+"""The certificate authority of the stand."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SIGNS_CERTIFICATES = x509.KeyUsage(
 
 
 class Authority:
-    """Issues a server certificate for any host name, when a client first asks for it."""
+    """Issues a server certificate for any host name when a client first requests it."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -45,11 +45,11 @@ class Authority:
 
     @property
     def certificate(self) -> str:
-        """The authority's own certificate, as PEM."""
+        """The authority's own certificate as PEM."""
         return self._certificate.public_bytes(serialization.Encoding.PEM).decode()
 
     def server_context(self) -> ssl.SSLContext:
-        """Return a TLS context for a server of every host name."""
+        """Return a TLS context for a server with any host name."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 
         def choose(connection: ssl.SSLObject, host: str | None, _: ssl.SSLContext) -> None:
@@ -62,7 +62,7 @@ class Authority:
         """Return a file with a key and a certificate for *host*, a name or an address."""
         key = ec.generate_private_key(ec.SECP256R1())
         names = x509.SubjectAlternativeName([_general_name(host)])
-        # A common name has room for 64 characters; the host is among the alternative names.
+        # A common name is limited to 64 characters; the host is in the alternative names.
         certificate = self._issue(x509.Name([]), key, names)
         path = self._directory / f"{host}.pem"
         path.write_bytes(
@@ -95,7 +95,7 @@ class Authority:
         )
         for extension in extensions:
             builder = builder.add_extension(extension, critical=True)
-        # From Python 3.13 on, clients insist on both identifiers, and on what the authority may sign (RFC 5280).
+        # Since Python 3.13, clients require both key identifiers and the key usage of the authority (RFC 5280).
         identifiers = (
             x509.SubjectKeyIdentifier.from_public_key(key.public_key()),
             x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),

@@ -1,6 +1,6 @@
-"""Amazon ECS: RunTask runs the container's command as a process of this machine, which has a task role.
+"""Amazon ECS: RunTask runs the container's command as a process of this machine with a task role.
 
-The process gets its AWS identity as a task role gives it, from a credentials endpoint, and in no other way. Wording
+The process gets its AWS identity only from a credentials endpoint, as with a real task role. Wording
 and codes are AWS's own (Amazon ECS API Reference; "Task IAM role" in the Amazon ECS Developer Guide).
 """
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tests.stand.aws import Aws, Identity
 
 PRINCIPAL = "ecs-tasks.amazonaws.com"
-"""Who assumes the roles of tasks."""
+"""The service that assumes the roles of tasks."""
 
 _SIX_HOURS = 6 * 3600
 _PATH = "/v2/credentials/"
@@ -35,7 +35,7 @@ _PATH = "/v2/credentials/"
 
 @dataclass(frozen=True)
 class TaskDefinition:
-    """What a task runs in: one container."""
+    """A task definition with one container."""
 
     container: str
     environment: Mapping[str, str]
@@ -44,14 +44,14 @@ class TaskDefinition:
 
 @dataclass
 class Task:
-    """A task that was run."""
+    """A task that was started."""
 
     arn: str
     definition: TaskDefinition
     identity: Identity | None
-    """The session of its task role."""
+    """The session of the task role."""
     secret: str
-    """What its process must show to the credentials endpoint."""
+    """The secret that the process sends to the credentials endpoint."""
     started_at: float
     process: Family
     stopped_reason: str = "Essential container in task exited"
@@ -60,7 +60,7 @@ class Task:
 class Ecs(Assembly):
     """The API of ``ecs`` with one cluster, as a part of *aws*.
 
-    :param owner: the one identity that may call it.
+    :param owner: the only identity that may call it.
     :param directory: for the output of the tasks.
     """
 
@@ -69,13 +69,13 @@ class Ecs(Assembly):
         self.definitions: dict[str, TaskDefinition] = {}
         """Family -> task definition."""
         self.tasks: dict[str, Task] = {}
-        """Id of the task -> task."""
+        """Task id -> task."""
         self.role_may_get_token = True
         """Whether the policy of the task roles allows ecr:GetAuthorizationToken."""
 
     def _assemble(self, parts: ExitStack) -> None:
         """Answer calls, and serve credentials on a free port of 127.0.0.1."""
-        # Processes end with the thread that starts them, and that of a request would be too short.
+        # Processes end with the thread that started them, and a request's thread ends too early.
         self._starter = parts.enter_context(ThreadPoolExecutor(1))
         parts.callback(self._stop_tasks)
         server = Server(type("Handler", (_CredentialsHandler,), {"ecs": self}))
@@ -113,7 +113,7 @@ class Ecs(Assembly):
         raise AwsError(400, "UnknownOperationException", operation)
 
     def credentials(self, task_id: str, secret: str | None) -> dict[str, str] | None:
-        """Return the credentials of a running task's role; ``None`` if there are none, or the secret is wrong."""
+        """Return the credentials of a running task's role; ``None`` if the task has none or the secret is wrong."""
         task = self.tasks.get(task_id)
         if task is None or task.identity is None or task.secret != secret or task.process.poll() is not None:
             return None

@@ -27,18 +27,18 @@ if TYPE_CHECKING:
 START_SECONDS = 60
 
 
-# A socket that listens already is handed over as systemd does it, as number 3 and to this process (sd_listen_fds(3)).
+# Hand over a listening socket as systemd does: as file descriptor 3, for this process id (sd_listen_fds(3)).
 _HAND_OVER = 'LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" "$@" 3<&0 </dev/null'
 
 
 class Engine:
     """An engine with its own socket, data and network, in the stand's namespaces.
 
-    From start to start it also listens on a port of 127.0.0.1, outside of them, where it asks for a client certificate
+    It also listens on a port of 127.0.0.1, outside of the namespaces, where it requires a client certificate
     of its authority (Docker documentation, "Protect the Docker daemon socket").
 
     :param kind: which engine.
-    :param disk: size of the disk on which it keeps its data, such as ``16m``; default: this machine's.
+    :param disk: size of the engine's data disk, such as ``16m``; default: this machine's disk.
     """
 
     def __init__(self, directory: Path, namespaces: Namespaces, kind: EngineKind, *, disk: str | None = None) -> None:
@@ -63,11 +63,11 @@ class Engine:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Stop the engine with its containers."""
+        """Stop the engine and its containers."""
         self.reset()
         self.client.close()
         self._process.stop()
-        # The engine leaves its empty control groups behind, one in each hierarchy.
+        # The engine leaves empty control groups behind, one in each hierarchy.
         for group in Path("/sys/fs/cgroup").glob(f"**/{self._cgroup}"):
             group.rmdir()
 
@@ -86,34 +86,34 @@ class Engine:
         self.client = self._wait()
 
     def versions(self) -> str:
-        """Return the names and versions of what the engine is made of."""
+        """Return the names and versions of the engine's components."""
         parts = self.client.version()["Components"]
         return ", ".join(f"{part['Name']} {part['Version']}" for part in parts)
 
     @property
     def running(self) -> bool:
-        """Whether the engine runs; not so after :meth:`kill`."""
+        """Whether the engine runs; false after :meth:`kill`."""
         return self._process.poll() is None
 
     def kill(self) -> None:
-        """End the engine at once, as a crash does."""
+        """End the engine at once, like a crash."""
         self.client.close()
         self._process.kill()
         self._process.wait()
-        # The engine that starts next must not take its predecessor's dead helper for a living one.
+        # The next engine must not mistake the dead helper process for a running one.
         (self._directory / "exec" / "containerd" / "containerd.pid").unlink()
 
     @property
     def _files(self) -> str:
-        # Where it keeps the files of images.
+        # The folder with the files of images.
         if self.kind.containerd_store:
             return f"{self._directory}/data/containerd/daemon/io.containerd.snapshotter.v1.native/snapshots"
         return f"{self._directory}/data/vfs/dir"
 
     @contextmanager
     def full_disk(self) -> Iterator[None]:
-        """Leave the engine hardly any room for the files of further images, until the ``with`` block ends."""
-        # What is there already is kept in sight: containerd's store builds upon it.
+        """Leave the engine hardly any space for the files of further images, until the ``with`` block ends."""
+        # Keep the existing files visible: containerd's store builds upon them.
         script = (
             'mkdir -p "$1" "$1.full" && mount -t tmpfs -o size=$(($(du -sk "$1" | cut -f1) + 256))k tmpfs "$1.full" '
             '&& cp -a "$1/." "$1.full" && mount --bind "$1.full" "$1"'
@@ -122,13 +122,13 @@ class Engine:
         try:
             yield
         finally:
-            # What the engine has put there, it will look for.
+            # Keep the new files: the engine will look for them.
             script = 'umount --lazy "$1" && cp -a "$1.full/." "$1" && umount "$1.full"'
             self._run("sh", "-c", script, "sh", self._files)
 
     @contextmanager
     def read_only_disk(self) -> Iterator[None]:
-        """Let the engine change no files of its images, until the ``with`` block ends."""
+        """Make the files of the engine's images read-only until the ``with`` block ends."""
         self._run("mount", "--bind", self._files, self._files)
         self._run("mount", "-o", "remount,bind,ro", self._files)
         try:
@@ -140,7 +140,7 @@ class Engine:
         subprocess.run(self._namespaces.command(*command), check=True)
 
     def command(self, *command: str) -> list[str]:
-        """Return the command line that runs *command* where the files are those that the engine sees."""
+        """Return the command line that runs *command* with the engine's view of the files."""
         return self._namespaces.command(*command, network=False)
 
     def has(self, image: str) -> bool:
@@ -148,12 +148,12 @@ class Engine:
         return bool(self.client.images(name=image))
 
     def images(self) -> list[str]:
-        """Return the names of the images on the engine, those by tags."""
-        # containerd's store has digests among them.
+        """Return the tags of the images on the engine."""
+        # containerd's store also lists digests.
         return [name for image in self.client.images() for name in image["RepoTags"] or [] if "@" not in name]
 
     def forget(self, image: str) -> None:
-        """Remove *image* and its containers from the engine, if it is there."""
+        """Remove *image* and its containers from the engine, if it exists."""
         for container in self.client.containers(all=True, filters={"ancestor": image}):
             self.client.remove_container(container["Id"], force=True)
         if self.has(image):
@@ -167,7 +167,7 @@ class Engine:
             self.client.remove_image(image, force=True)
 
     def _authorities(self) -> dict[str, str]:
-        # With containerd's store, not all of its requests look into certs.d.
+        # With containerd's store, some requests ignore certs.d.
         return {"SSL_CERT_FILE": str(self._namespaces.authorities)} if self.kind.containerd_store else {}
 
     def _options(self) -> list[str]:
@@ -175,7 +175,7 @@ class Engine:
         authority.write_text(self.authority.certificate)
         certificate = self.authority.issue_file("127.0.0.1")
         configuration = self._directory / "daemon.json"
-        # Slow for large images, but they work upon any file system, an overlay too.
+        # Slow for large images, but they work on any file system, even on an overlay.
         driver = "native" if self.kind.containerd_store else "vfs"
         features = {"containerd-snapshotter": self.kind.containerd_store}
         configuration.write_text(json.dumps({"storage-driver": driver, "features": features}))
@@ -193,14 +193,14 @@ class Engine:
             "--iptables=false",
             "--ip6tables=false",
             f"--config-file={configuration}",
-            # By itself, it tries a broken layer five times, with up to 20 s between.
+            # The default is five attempts for a broken layer, up to 20 s apart.
             "--max-download-attempts=1",
         ]
 
     def _wait(self) -> APIClient:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self._process.poll() is None:
-            # Not docker-py's client yet: each failure would leave a socket of its own open.
+            # Do not use docker-py's client yet: each failure would leave a socket open.
             with socket.socket(socket.AF_UNIX) as probe:
                 if probe.connect_ex(self.url.removeprefix("unix://")) == 0:
                     return APIClient(base_url=self.url, version="auto")

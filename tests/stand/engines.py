@@ -1,7 +1,7 @@
-"""The engines that people run, and how to have them here.
+"""The supported engines, and how to install them here.
 
-Those that are not this machine's own come from other releases of Debian, each in a folder of its own, where
-``debootstrap`` puts it once. The engine then runs with the ``/usr`` of that folder.
+Engines other than this machine's come from other releases of Debian. ``debootstrap`` installs each release
+once, in a separate folder, and the engine runs with the ``/usr`` of that folder.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class EngineKind:
     """Whether it keeps images in containerd's store (Docker documentation, "containerd image store")."""
 
     def root(self) -> Path | None:
-        """Return the folder with the release, which is made if it is missing; ``None`` is this machine."""
+        """Return the folder with the release, created if missing; ``None`` means this machine."""
         return _root(self.release) if self.release else None
 
 
@@ -70,7 +70,7 @@ def _root(release: str) -> Path:
     cache.mkdir(parents=True, exist_ok=True)
     mirror = _mirror()
     sys.stderr.write(f"The stand makes a folder with Debian {release!r} for its engine, in {root}.\n")
-    # A release that is newer than this machine's debootstrap is made as "sid" is.
+    # Install a release that this machine's debootstrap does not know like "sid".
     script = _SCRIPTS / release if (_SCRIPTS / release).exists() else _SCRIPTS / "sid"
     command = [find_program("debootstrap"), "--variant=minbase", f"--include={','.join(_PACKAGES)}"]
     done = subprocess.run(
@@ -80,7 +80,7 @@ def _root(release: str) -> Path:
         [*_, reason] = done.stdout.strip().splitlines() or done.stderr.strip().splitlines() or ["?"]
         msg = f"The stand could not make Debian {release!r} from {mirror}: {reason}"
         raise StandUnavailableError(msg)
-    # In one step, so that a folder that was not finished is never used.
+    # Rename in one step, so that an unfinished folder is never used.
     partial.rename(root)
     return root
 

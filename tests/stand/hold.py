@@ -1,4 +1,4 @@
-"""A place on the stand where whoever arrives is kept waiting."""
+"""A place on the stand that blocks its callers."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from types import TracebackType
 
-# Limit of waiting, so that a test that fails ends.
+# Time limit, so that a failing test ends.
 SECONDS = 120
 
 
 class Hold:
-    """Keeps every caller waiting until the ``with`` block ends."""
+    """Blocks every caller until the ``with`` block ends."""
 
     def __init__(self) -> None:
         self._reached = threading.Event()
         self._released = threading.Event()
 
     def __enter__(self) -> Self:
-        """Start to keep callers waiting."""
+        """Start to block callers."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Let all of them go on."""
+        """Release all callers."""
         self._released.set()
 
     def __call__(self) -> None:
@@ -35,9 +35,9 @@ class Hold:
         self._released.wait(SECONDS)
 
     def wait_for_somebody(self) -> None:
-        """Wait until the first caller waits.
+        """Wait until the first caller is blocked.
 
-        :raises TimeoutError: if nobody comes.
+        :raises TimeoutError: if there is no caller.
         """
         if not self._reached.wait(SECONDS):
             raise TimeoutError

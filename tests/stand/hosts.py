@@ -1,6 +1,6 @@
-"""The host names under which the stand's registries answer.
+"""The host names of the stand's registries.
 
-All are known before the engine starts, because it reads ``/etc/hosts`` anew only every few seconds.
+All must be known before the engine starts, because it rereads ``/etc/hosts`` only every few seconds.
 """
 
 ACCOUNT = "123456789012"
@@ -32,7 +32,7 @@ PRIVATE_HOSTS = {
 PUBLIC_HOSTS = ("public.ecr.aws", "ecr-public.aws.com")
 OTHER_HOSTS = ("registry.example.com",)
 API_HOSTS = (f"api.ecr.{REGION}.amazonaws.com",)
-"""Those of the API, for whom no other endpoint can be named."""
+"""Hosts of the API, for clients without a configurable endpoint."""
 
 
 def bucket(region: str) -> str:

@@ -1,4 +1,4 @@
-"""Make small images on the spot, from Debian's static busybox."""
+"""Build small images from Debian's static busybox."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 def digest(content: bytes) -> str:
-    """Return the digest by which a registry knows *content*."""
+    """Return the digest of *content* in a registry."""
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 @dataclass(frozen=True)
 class Image:
-    """What a registry keeps of an image: layers, configuration and a manifest that names them."""
+    """An image in a registry: layers, configuration and the manifest that names them."""
 
     layers: tuple[bytes, ...]
     config: bytes
@@ -51,10 +51,10 @@ class Image:
 
 
 def build(text: str | None = None, *, program: bytes | None = None, more: Sequence[bytes] = ()) -> Image:
-    """Return an image of busybox whose file ``/image`` says *text*; default: something no other image says.
+    """Return an image of busybox with *text* in the file ``/image``; default: a unique text.
 
-    :param program: what the image has for busybox.
-    :param more: contents of further files, each of which has a layer of its own.
+    :param program: replaces busybox.
+    :param more: contents of further files, each in its own layer.
     """
     tars = [_tar({"image": (text or uuid.uuid4().hex).encode()}), _busybox(program)]
     tars += [_tar({f"more{number}": content}) for number, content in enumerate(more)]
@@ -68,7 +68,7 @@ def build(text: str | None = None, *, program: bytes | None = None, more: Sequen
     return Image(tuple(map(_pack, tars)), json.dumps(config).encode())
 
 
-@lru_cache(maxsize=2)  # for the busybox of a series of images
+@lru_cache(maxsize=2)  # shared by all images with the same busybox
 def _pack(tar: bytes) -> bytes:
     return gzip.compress(tar, mtime=0)
 

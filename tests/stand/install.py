@@ -1,4 +1,4 @@
-"""Install parts of the tests from Debian, or say what is missing."""
+"""Install programs for the tests from Debian, or name what is missing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# program -> the Debian package that has it
+# program -> its Debian package
 PARTS = {
     "dockerd": "docker.io",
     "docker-registry": "docker-registry",
@@ -39,10 +39,10 @@ BROWSER = {
     "chromedriver": "chromium-driver",
 }
 
-_POSTGRESQL = Path("/usr/lib/postgresql")  # a folder per version, none of them on the path
+_POSTGRESQL = Path("/usr/lib/postgresql")  # one folder per version, not on the path
 
-# While packages are installed: no service is to start on this machine (invoke-rc.d(8)), where the tests run
-# their own, and PostgreSQL is to make no database (pg_createcluster(1)). The second folder may be missing.
+# Installing packages must not start services on this machine (invoke-rc.d(8)), because the tests run
+# their own, and must not create a PostgreSQL cluster (pg_createcluster(1)). The second folder may be missing.
 _POLICY = Path("/usr/sbin/policy-rc.d")
 _NO_DATABASE = Path("/etc/postgresql-common/createcluster.d/ecr-stand.conf")
 
@@ -52,7 +52,7 @@ class StandUnavailableError(RuntimeError):
 
 
 def find_program(name: str) -> str:
-    """Return the path of a program that can be installed here."""
+    """Return the path of a program, or raise an error that names its package."""
     places = [os.environ.get("PATH", ""), "/usr/sbin", "/sbin", *map(str, _POSTGRESQL.glob("*/bin"))]
     path = shutil.which(name, path=":".join(places))
     if path is None:
@@ -63,7 +63,7 @@ def find_program(name: str) -> str:
 
 
 def install_parts(parts: dict[str, str] = PARTS) -> None:
-    """Make sure that all *parts* are there; as root on Debian or Ubuntu, by installing them."""
+    """Make sure that all *parts* are installed; on Debian or Ubuntu, root installs missing ones."""
     missing = sorted({package for program, package in parts.items() if not _has(program)})
     if os.geteuid() != 0:
         hint = f" and needs {', '.join(missing)} installed" if missing else ""
@@ -94,7 +94,7 @@ def install_parts(parts: dict[str, str] = PARTS) -> None:
 
 @contextmanager
 def _present(path: Path, text: str, *, mode: int = 0o644) -> Iterator[None]:
-    # What someone has put there before, stays.
+    # Keep existing files.
     if path.exists():
         yield
         return

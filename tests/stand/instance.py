@@ -1,6 +1,6 @@
-"""The metadata service of an EC2 instance, which gives the instance role's credentials to whatever runs there.
+"""The metadata service of an EC2 instance, which provides the credentials of the instance role.
 
-Version 2 alone: without a session token, nothing is answered ("Use the Instance Metadata Service to access instance
+Version 2 only: requests without a session token fail ("Use the Instance Metadata Service to access instance
 metadata" and "Retrieve security credentials from instance metadata" in the Amazon EC2 User Guide).
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.stand.aws import Aws
 
 PRINCIPAL = "ec2.amazonaws.com"
-"""Who assumes the roles of instances."""
+"""The service that assumes the roles of instances."""
 
 _SIX_HOURS = 6 * 3600
 _ROLES = "/latest/meta-data/iam/security-credentials/"
@@ -29,9 +29,9 @@ _ROLES = "/latest/meta-data/iam/security-credentials/"
 
 @contextmanager
 def instance(aws: Aws, role: str) -> Iterator[dict[str, str]]:
-    """Run the metadata service of an instance that has a role; yield the environment that leads to it.
+    """Run the metadata service of an instance with a role; yield the environment that points to it.
 
-    :param role: ARN of the role, which has to trust :data:`PRINCIPAL`.
+    :param role: ARN of the role, which must trust :data:`PRINCIPAL`.
     """
     session = aws.assume_role(role, f"i-{secrets.token_hex(8)}", PRINCIPAL)
     credentials = {

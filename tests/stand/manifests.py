@@ -1,4 +1,4 @@
-"""Amazon ECR's API of images: BatchGetImage and GetDownloadUrlForLayer (Amazon ECR API Reference)."""
+"""Amazon ECR's image API: BatchGetImage and GetDownloadUrlForLayer (Amazon ECR API Reference)."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 
 class Manifests:
-    """What answers the operations, from the images of *registry*."""
+    """The handler of these operations, for the images of *registry*."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self.failure_code = ""
-        """Code of the failure with which BatchGetImage answers for every image, if set."""
+        """Failure code that BatchGetImage returns for every image, if set."""
 
     def batch_get_image(self, parameters: Any, caller: Identity, region: str) -> Any:
-        """Return the images that are there, in the media types that the caller accepts."""
+        """Return the existing images in the media types that the caller accepts."""
         key = self._find(parameters, caller, region, "ecr:BatchGetImage")
         images, failures = [], []
         for image in parameters["imageIds"]:
@@ -41,7 +41,7 @@ class Manifests:
         return {"images": images, "failures": failures}
 
     def get_download_url_for_layer(self, parameters: Any, caller: Identity, region: str) -> Any:
-        """Return where S3 has a layer."""
+        """Return the URL of a layer on S3."""
         account, _, repository = key = self._find(parameters, caller, region, "ecr:GetDownloadUrlForLayer")
         digest = parameters["layerDigest"]
         if self._get(key, "blobs", digest).status != HTTPStatus.OK:

@@ -1,4 +1,4 @@
-"""A mount and a network namespace, in which an engine sees the stand's host names and certificates."""
+"""A mount and a network namespace in which an engine sees the stand's host names and certificates."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ T = TypeVar("T")
 _CLONE_NEWNET = 0x40000000
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _SIOCSIFADDR, _IFF_UP = 0x8913, 0x8914, 0x8916, 0x1
 
-# Of ranges for documentation (RFC 5737). Not of 127.0.0.0/8, where the engine would not insist on TLS.
+# Addresses reserved for documentation (RFC 5737). Not 127.0.0.0/8, where the engine would not require TLS.
 ADDRESS = "198.51.100.1"
 API_ADDRESS = "127.0.0.2"
-"""Where AWS's API is looked for inside, by those who are not told another endpoint."""
+"""Address of AWS's API inside, for clients without a configurable endpoint."""
 FIRST_NODE, SECOND_NODE = "192.0.2.1", "192.0.2.2"
-"""The two ends of the cable between two networks."""
+"""The two ends of the link between two networks."""
 
 
 class Namespaces:
     """Namespaces that live as long as the ``with`` block, held by one sleeping process.
 
     :param root: folder with the ``usr`` that is used inside; default: this machine's.
-    :param beside: those of the stand, which a cable is to lead to; default: these are the stand's.
+    :param beside: namespaces of the stand to connect to; default: these are the stand's own.
     """
 
     def __init__(self, directory: Path, *, root: Path | None = None, beside: Namespaces | None = None) -> None:
@@ -48,14 +48,14 @@ class Namespaces:
         self._hosts = directory / "hosts"
         self._docker = directory / "etc-docker"
         self.certificates = self._docker / "certs.d"
-        """Folder with what the engine trusts."""
+        """Folder with the certificates that the engine trusts."""
         self._beside = beside
 
     def __enter__(self) -> Self:
-        """Make both namespaces, with the stand's ``/etc/hosts`` and ``/etc/docker`` in them."""
+        """Create both namespaces, with the stand's ``/etc/hosts`` and ``/etc/docker``."""
         self._docker.mkdir()
         if self._beside:
-            # The folder itself cannot be shared, because an engine keeps its own key there, too.
+            # The folder cannot be shared, because an engine also stores its own key there.
             self.certificates.symlink_to(self._beside.certificates)
             self.authorities.symlink_to(self._beside.authorities)
         addresses = {ADDRESS: ALL_HOSTS, API_ADDRESS: API_HOSTS, "127.0.0.1": ["localhost"]}
@@ -81,20 +81,20 @@ class Namespaces:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Let the namespaces go, and every mount in them."""
+        """Remove the namespaces and all their mounts."""
         self._holder.stop()
 
     def command(self, *command: str, network: bool = True) -> list[str]:
-        """Return the command line that runs *command* inside; without *network*, where only the files are these."""
+        """Return the command line that runs *command* inside; without *network*, only in the mount namespace."""
         kinds = ["--mount", "--net"] if network else ["--mount"]
         return ["nsenter", *kinds, f"--target={self._holder.pid}", "--wd=/", *command]
 
     def inside(self, action: Callable[[], T]) -> T:
-        """Return what *action* returns when called inside the network namespace; a socket made there stays there."""
+        """Call *action* inside the network namespace and return its result; sockets created there stay there."""
         results: list[T] = []
 
         def run() -> None:
-            # Namespaces belong to threads, and this one ends with the call.
+            # A namespace is set per thread, and this thread ends with the call.
             with Path(f"/proc/{self._holder.pid}/ns/net").open() as namespace:
                 if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), _CLONE_NEWNET):
                     raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
@@ -118,7 +118,7 @@ class Namespaces:
             subprocess.run(namespaces.command(find_program("ip"), *command.split()), check=True)
 
     def trust(self, host: str, certificate: str) -> None:
-        """Let the engine trust *host*, perhaps with a port, by the certificate of its authority."""
+        """Make the engine trust *host*, with or without a port, if its authority signed the certificate."""
         folder = self.certificates / host
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "ca.crt").write_text(certificate)

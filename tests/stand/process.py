@@ -1,4 +1,4 @@
-"""A process of the stand's, which ends with the stand."""
+"""A process that ends with the stand."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from tests.stand.install import find_program
 
 
 class Process(subprocess.Popen[bytes]):
-    """A process that is ended with this one, even if this one is killed.
+    """A process that ends with this one, even if this one is killed.
 
-    :param signal: name of the signal that it then gets.
+    :param signal: name of the signal that ends it.
     """
 
     def __init__(self, command: list[str], *, signal: str = "TERM", **options: Any) -> None:
@@ -20,7 +20,7 @@ class Process(subprocess.Popen[bytes]):
         super().__init__(["setpriv", f"--pdeathsig={signal}", *command], **options)
 
     def stop(self, seconds: float = 20) -> None:
-        """Ask the process to end, and end it if it has not within *seconds*."""
+        """Ask the process to end, and kill it after *seconds*."""
         self.terminate()
         try:
             self.wait(seconds)
@@ -34,21 +34,21 @@ class Process(subprocess.Popen[bytes]):
 
 
 class Family(Process):
-    """A process and all its descendants, daemons too, which are killed together: with it, or with this process.
+    """A process and all its descendants, including daemons, which are killed together.
 
-    They live in namespaces of their own, as on a machine of their own, but with this one's files and network.
+    They run in separate namespaces, as on another machine, but with this machine's files and network.
 
-    :param hostname: name of that machine; default: this machine's.
+    :param hostname: host name in the namespaces; default: this machine's.
     """
 
     def __init__(self, command: list[str], *, hostname: str | None = None, **options: Any) -> None:
         machine = hostname or socket.gethostname()
         unshare = [find_program("unshare"), "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--mount-proc"]
-        # The shell stays, as the first process: who is not made for that may ignore signals.
+        # The shell stays as process 1: other programs may ignore signals when they are process 1.
         script = 'hostname "$0" && "$@"; exit "$?"'
-        # unshare holds back SIGTERM while its child runs.
+        # unshare blocks SIGTERM while its child runs.
         super().__init__([*unshare, "sh", "-c", script, machine, *command], signal="KILL", **options)
 
     def terminate(self) -> None:
-        """Kill them all: at the end of a test, there is nothing to save."""
+        """Kill all processes: at the end of a test, there is nothing to save."""
         self.kill()

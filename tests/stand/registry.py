@@ -1,6 +1,6 @@
-"""Amazon ECR's registries: a real docker-registry behind a front with ECR's names, logins and words.
+"""Amazon ECR's registries: a real docker-registry behind a proxy with ECR's names, logins and messages.
 
-The front listens inside the stand's network namespace. Layers are not served by it but, as in ECR, redirected to
+The proxy, called front, listens inside the stand's network namespace. As in ECR, it redirects layers to
 S3 (Amazon ECR User Guide, "Amazon ECR interface VPC endpoints").
 """
 
@@ -44,7 +44,7 @@ PUBLIC = "public"
 START_SECONDS = 30
 LayerService = Literal["whole", "refused", "garbage", "reset"]
 PIECE = 32 * 1024
-"""Bytes of a layer that S3 sends at a time where it has a pace."""
+"""Bytes of a layer that S3 sends between two pauses."""
 EXPIRED = "Your authorization token has expired. Reauthenticate and try again."
 
 
@@ -61,12 +61,12 @@ class Request:
     path: str
     token: Token | None
     login: str | None
-    """User name and password as they were sent; ``None`` for an anonymous request."""
+    """User name and password as sent; ``None`` for an anonymous request."""
     status: int
     client: str
-    """Address that it came from."""
+    """Address of the client."""
     authorized: bool
-    """Whether it carried an ``Authorization`` of any scheme."""
+    """Whether it had an ``Authorization`` header of any scheme."""
 
 
 @dataclass(frozen=True)
@@ -89,28 +89,28 @@ class Registry:
         self.owners: dict[str, tuple[str, str]] = {}
         """Host, port included -> account and region; both are ``public`` for ECR Public."""
         self.policies: dict[Key, set[str]] = {}
-        """Repository -> accounts that its repository policy admits."""
+        """Repository -> accounts that its policy admits."""
         self.not_allowed: set[str] = set()
-        """Actions that the policies of no identity allow."""
+        """Actions that no identity has permission for."""
         self.layers: LayerService = "whole"
-        """How S3 serves layers; "refused" is what an endpoint policy that forgets them does."""
+        """How S3 serves layers; "refused" simulates an endpoint policy that does not allow them."""
         self.pace: Callable[[], object] | None = None
-        """What is done before each piece of a layer is sent, if anything: a pause makes S3 slow."""
+        """Function called before each piece of a layer is sent, if set; a pause in it makes S3 slow."""
         self.faults: dict[str, Answer] = {}
-        """Piece of a path -> what requests there are answered with, whoever asks."""
+        """Part of a path -> answer to all requests for such paths."""
         self._at_layer: Callable[[], object] | None = None
         self._at_layer_lock = threading.Lock()
         self.round_trip = 0.0
-        """Seconds that each round trip takes longer than on this machine."""
+        """Seconds added to each round trip."""
         self.tickets: dict[str, str] = {}
-        """Signature in a layer's S3 address -> path of the blob at the backend."""
+        """Signature in a layer's S3 URL -> path of the blob at the backend."""
 
     def __enter__(self) -> Self:
-        """Start docker-registry and the front before it."""
+        """Start docker-registry and the front."""
         self._directory.mkdir()
         self._backend_address = str(self._directory / "socket")
         config = self._directory / "config.yml"
-        # JSON is YAML, and a Unix socket cannot collide with another stand's.
+        # JSON is valid YAML, and a Unix socket cannot collide with another stand's.
         config.write_text(
             json.dumps(
                 {
@@ -144,13 +144,13 @@ class Registry:
         shutil.rmtree(self._directory)
 
     def serve(self, host: str, account: str, region: str) -> None:
-        """Answer under *host*, perhaps with a port, as the registry of *account* in *region*."""
+        """Answer under *host*, with or without a port, as the registry of *account* in *region*."""
         self.owners[host.lower()] = (account, region)
         for name in (host, bucket(region)):
             self._namespaces.trust(name, self._authority.certificate)
 
     def push(self, account: str, region: str, repository: str, tag: str, image: Image) -> None:
-        """Put an image into a repository, which is made if it is missing."""
+        """Push an image to a repository, which is created if it is missing."""
         name = f"{account}/{region}/{repository}"
         for blob in (*image.layers, image.config):
             start = self.backend("POST", f"/v2/{name}/blobs/uploads/")
@@ -162,7 +162,7 @@ class Registry:
         self.policies.setdefault((account, region, repository), set())
 
     def refusal(self, caller: Identity, key: Key, action: str) -> str | None:
-        """Return AWS's sentence if *caller* may not do *action* with a repository."""
+        """Return AWS's error message if *caller* may not do *action* with a repository."""
         account, region, repository = key
         if caller.account not in {account, *self.policies[key]}:
             kind = "resource"
@@ -177,7 +177,7 @@ class Registry:
         )
 
     def reset(self) -> None:
-        """Forget requests and policies, and answer as at the start."""
+        """Forget requests and policies, and restore the initial behaviour."""
         self.requests.clear()
         self.layers = "whole"
         self.not_allowed.clear()
@@ -189,25 +189,25 @@ class Registry:
             admitted.clear()
 
     def at_next_layer(self, action: Callable[[], object] | None) -> None:
-        """Do *action* when the next layer is asked for; ``None``: nothing, from the moment of the return on."""
+        """Call *action* when the next layer is requested; ``None`` cancels it, effective on return."""
         with self._at_layer_lock:
             self._at_layer = action
 
     def layer_is_asked_for(self) -> None:
-        """Do what is to be done then, once."""
+        """Call the action once, if one is set."""
         with self._at_layer_lock:
             action, self._at_layer = self._at_layer, None
             if action:
                 action()
 
     def logins(self) -> list[str | None]:
-        """Return the login of each manifest request; ``None`` where it was anonymous."""
+        """Return the login of each manifest request; ``None`` if it was anonymous."""
         return [request.login for request in self.requests if "/manifests/" in request.path]
 
     def backend(
         self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
     ) -> Answer:
-        """Return what docker-registry itself answers."""
+        """Return the answer of docker-registry itself."""
         connection = http.client.HTTPConnection("registry")
         connection.sock = socket.socket(socket.AF_UNIX)
         try:
@@ -238,12 +238,12 @@ class _Handler(BaseHTTPRequestHandler):
     registry: ClassVar[Registry]
     tls: ClassVar[ssl.SSLContext]
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # which waits for an acknowledgement between the head and the body of an answer
+    disable_nagle_algorithm = True  # Nagle's algorithm delays the body of an answer
 
     def setup(self) -> None:
-        # That of TCP, and that of TLS 1.3 (RFC 8446, 2).
+        # One round trip for TCP, one for TLS 1.3 (RFC 8446, 2).
         time.sleep(2 * self.registry.round_trip)
-        # The handshake belongs in the connection's own thread, not in the accepting one.
+        # The handshake must run in the connection's own thread, not in the accepting one.
         self.request = self.tls.wrap_socket(self.request, server_side=True)
         super().setup()
 
@@ -273,7 +273,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         if not any(name.lower() == "content-length" for name, _ in answer.headers):
             self.send_header("Content-Length", str(len(answer.body)))
-        # An engine that does not like what it reads, or ended, does not read on.
+        # An engine that rejects the answer, or has ended, stops reading.
         with suppress(ConnectionError, ssl.SSLError):
             self.end_headers()
             if self.command != "HEAD":
@@ -283,14 +283,14 @@ class _Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET
 
     def do_POST(self) -> None:
-        # containerd asks for a token in this way first (Distribution documentation, "OAuth2 token authentication").
+        # containerd first tries to get a token in this way (Distribution documentation, "OAuth2 token authentication").
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.send_response(HTTPStatus.METHOD_NOT_ALLOWED)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Log nothing: requests are recorded."""
+        """Log nothing: requests are recorded instead."""
 
     def _pieces(self, body: bytes) -> Iterator[bytes]:
         if self.registry.pace is None or ".s3." not in self.headers.get("Host", ""):
@@ -388,6 +388,6 @@ def _dead(token: Token) -> bool:
 
 
 def error(status: int, code: str, message: str) -> Answer:
-    """Return an error as Amazon ECR's registries answer it (OCI Distribution Specification, "Error Codes")."""
+    """Return an error as Amazon ECR's registries do (OCI Distribution Specification, "Error Codes")."""
     body = json.dumps({"errors": [{"code": code, "message": message}]}).encode()
     return Answer(status, body, (("Content-Type", "application/json"),))

@@ -1,4 +1,4 @@
-"""An HTTP server of the stand's, in a thread of its own."""
+"""An HTTP server of the stand in a separate thread."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ SECONDS_TO_NOTICE_THE_END = 0.005
 
 
 class Server(ThreadingHTTPServer):
-    """A server on a free port of 127.0.0.1, or on a socket that listens already; ends with ``stop``."""
+    """A server on a free port of 127.0.0.1, or on a listening socket; ends with ``stop``."""
 
-    # A crowd at the same moment is let in, not turned away for a second or more.
+    # Accept many simultaneous connections: refused ones would retry only after a second or more.
     request_queue_size = 1024
 
     def __init__(
@@ -43,7 +43,7 @@ class Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
     def stop(self) -> None:
-        """Stop serving, and close the socket."""
+        """Stop serving and close the socket."""
         self.shutdown()
         self.server_close()
         self._thread.join()

@@ -1,4 +1,4 @@
-"""A Swarm of two of the stand's engines, as if on two machines."""
+"""A Swarm of two of the stand's engines, as on two machines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PORT = 2377
 
 @contextmanager
 def swarm(manager: Engine, worker: Engine) -> Iterator[None]:
-    """Make a Swarm of the stand's first engine, which manages it, and its second."""
+    """Create a Swarm with the stand's first engine as manager and its second as worker."""
     manager.client.init_swarm(advertise_addr=FIRST_NODE, listen_addr=f"{FIRST_NODE}:{PORT}")
     try:
         worker.client.join_swarm(

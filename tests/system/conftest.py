@@ -34,14 +34,14 @@ def test_dags(tmp_path_factory: pytest.TempPathFactory) -> AirflowHome:
 
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[tuple[Stand, Engine]]:
-    """Start a stand whose engine manages a Swarm, and the engine of a worker node in it."""
+    """Start a stand whose engine manages a Swarm, and the engine of a worker node in that Swarm."""
     with Stand() as stand, stand.second_engine() as worker, swarm(stand.engine, worker):
         yield stand, worker
 
 
 @pytest.fixture
 def swarm_stand(nodes: tuple[Stand, Engine], monkeypatch: pytest.MonkeyPatch) -> Stand:
-    """Provide that stand with nothing recorded yet, and no service; the environment leads to it."""
+    """Provide that stand with an empty record and no service; the environment points to it."""
     stand, worker = nodes
     for service in stand.engine.client.services():
         stand.engine.client.remove_service(service["ID"])

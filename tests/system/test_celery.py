@@ -1,4 +1,4 @@
-"""Two Celery workers, each with an engine and an AWS identity of its own, one of which dies."""
+"""Two Celery workers, each with a separate engine and AWS identity; one of them is killed."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ SECONDS = 600
 TASKS = 40
 CONCURRENCY = 4
 
-# What a team sets so that the loss of a worker is noticed; these are in seconds, and shorter than a team's.
+# Settings that detect a lost worker, in seconds; shorter than in production.
 SETTINGS = {
     "AIRFLOW__CORE__PARALLELISM": "16",
     "AIRFLOW__CELERY__WORKER_CONCURRENCY": str(CONCURRENCY),
     "AIRFLOW__CELERY__SYNC_PARALLELISM": "1",
-    # A message that no worker has acknowledged is delivered again.
+    # Redeliver a message that no worker has acknowledged.
     "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": "40",
-    # A task that no worker speaks for has failed.
+    # Fail a task whose worker sends no heartbeat.
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "3",
 }
 
 
 class Worker:
-    """A worker: its AWS user, its engine, and the environment of its process."""
+    """A worker with its AWS user, its engine, and the environment of its process."""
 
     def __init__(self, name: str, stand: Stand, engine: Engine, home: Path) -> None:
         self.name, self.engine = name, engine
@@ -61,7 +61,7 @@ class Worker:
         }
 
     def owns(self, identity: Identity) -> bool:
-        """Return whether *identity* is this worker's user, or the role that only it may assume."""
+        """Return whether *identity* is this worker's user, or the role that only this worker may assume."""
         return identity is self.user or f":assumed-role/puller-{self.name}/" in identity.arn
 
     def start(self, airflow: Deployment) -> None:
@@ -70,7 +70,7 @@ class Worker:
 
 
 def test_forty_tasks_on_two_workers(running_stand: Stand, tmp_path: Path) -> None:
-    """All succeed though a worker is killed half way; each worker asks for its own tokens, one for each pull."""
+    """All tasks succeed though a worker is killed half way; each worker gets its own token for each pull."""
     stand = running_stand
     stand.aws.reset()
     stand.registry.reset()
@@ -120,8 +120,8 @@ def test_forty_tasks_on_two_workers(running_stand: Stand, tmp_path: Path) -> Non
 
 
 def assert_each_its_own(stand: Stand, first: Worker, second: Worker) -> None:
-    """Check that every pull had a token of its own, and that it was the token of the engine's own worker."""
-    # The engine asks for the tag's digest once in every pull.
+    """Check that every pull used a separate token, issued to the worker that owns the engine."""
+    # The engine requests the digest of the tag once per pull.
     pulls = [
         request
         for request in stand.registry.requests
@@ -130,7 +130,7 @@ def assert_each_its_own(stand: Stand, first: Worker, second: Worker) -> None:
     used = [request.token for request in pulls]
     assert None not in used
     assert len(used) == len(set(used)) >= TASKS
-    # When it is killed, the second worker may hold a token for each of its tasks.
+    # When the second worker is killed, it may hold a token for each of its tasks.
     unused = [token for token in stand.aws.tokens if token not in used]
     assert all(second.owns(token.identity) for token in unused)
     assert len(unused) <= CONCURRENCY
@@ -151,7 +151,7 @@ def assert_each_its_own(stand: Stand, first: Worker, second: Worker) -> None:
 
 
 def assert_kept_nowhere(stand: Stand, places: list[bytes]) -> None:
-    """Check that no token is in the databases, the task logs, or another file of Airflow's and the workers'."""
+    """Check that no token is in the databases, the task logs, or any other file of Airflow or the workers."""
     everything = b"\n".join(places)
     assert b"asking for an authorization token" in everything
     assert b"celery_taskmeta" in everything

@@ -1,4 +1,4 @@
-"""``check`` by its command lines: what it prints, how it ends, and that its sentences are the task's."""
+"""The ``check`` command line: its output, its exit status, and that its messages match those of a task."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ BY_AIRFLOW = (sys.executable, "-m", "airflow", "ecr-docker")
 STEPS = ["image", "engine", "identity", "token", "registry", "digest", "architecture"]
 NOBODY = "AWS connection 'aws_default' (not found, so the worker's own AWS credentials)"
 LIST_TYPE = "application/vnd.docker.distribution.manifest.list.v2+json"
-# What befalls layers, a check does not see. But the engine reads the image's configuration in the same way.
+# A check does not fetch layers. But the engine fetches the image's configuration in the same way.
 OF_LAYERS = {
     "no ecr:GetDownloadUrlForLayer",
     "connection reset inside a layer",
@@ -53,7 +53,7 @@ BEFORE_THE_PULL = {
 def check(
     *arguments: str, by: Sequence[str] = BY_PYTHON, **environment: str
 ) -> tuple[int, list[tuple[str, str, str]], str]:
-    """Return the exit status of the command, the mark, name and text of each line, and what else was written."""
+    """Return the exit status, the mark, name and text of each line, and standard error."""
     done = subprocess.run(
         [*by, "check", *arguments],
         env={**os.environ, **environment},
@@ -78,14 +78,14 @@ def last(image: str, **parameters: Any) -> Step:
 
 
 def architecture(name: str, system: str = "linux", image: Image | None = None) -> Image:
-    """Return an image that says it is made for another platform."""
+    """Return an image whose configuration names another platform."""
     image = image or build()
     config = {**json.loads(image.config), "architecture": name, "os": system}
     return replace(image, config=json.dumps(config).encode())
 
 
 def push_list(stand: Stand, repository: str, images: dict[str, Image]) -> str:
-    """Put a list of images for several architectures into a repository, and return its name."""
+    """Push a list of images for several architectures to a repository, and return its name."""
     entries = []
     for name, image in images.items():
         stand.push(repository, name, image=image)
@@ -102,7 +102,7 @@ def push_list(stand: Stand, repository: str, images: dict[str, Image]) -> str:
 
 @pytest.mark.parametrize("by", [BY_PYTHON, BY_AIRFLOW], ids=["python", "airflow"])
 def test_all_is_well(by: Sequence[str], stand: Stand) -> None:
-    """Every step has its tick, at the cost of one token; neither a layer nor an image reaches the engine."""
+    """Every step passes, at the cost of one token; neither a layer nor an image reaches the engine."""
     content = build()
     image = stand.push("checked", image=content)
     status, lines, errors = check(image, by=by)
@@ -128,7 +128,7 @@ def test_all_is_well(by: Sequence[str], stand: Stand) -> None:
 
 
 def test_json(stand: Stand) -> None:
-    """With ``--json``, standard output is one document, whose names the documentation has."""
+    """With ``--json``, standard output is one document with the documented names."""
     image = stand.push("as-json")
     done = subprocess.run(
         [*BY_AIRFLOW, "check", image, "--json", "--verbose"], capture_output=True, text=True, check=False
@@ -155,7 +155,7 @@ def test_json(stand: Stand) -> None:
     text = (ROOT / "dags" / "README.md").read_text()
     keys = {key for step in document["steps"] for key in step} | document.keys()
     assert [key for key in sorted(keys) if f"`{key}`" not in text] == []
-    # The log goes elsewhere, and tells no token either.
+    # The log goes to standard error, and shows no token either.
     assert "Found credentials in environment variables" in done.stderr
     assert [token for token in stand.aws.tokens if token.password in done.stdout + done.stderr] == []
 
@@ -175,7 +175,7 @@ def test_json(stand: Stand) -> None:
     }.items(),
 )
 def test_cross(name: str, step: str, stand: Stand, tmp_path: Path) -> None:
-    """The first cross is the last line, its text is what the task then raises, and the exit status is 1."""
+    """The first cross is the last line, its text is the error that the task would raise, and the exit status is 1."""
     with Scene(stand, tmp_path) as scene, BEFORE_THE_PULL[name].broken(scene):
         status, lines, errors = check(scene.image, *options(scene.parameters))
         with pytest.raises(EcrError) as caught:
@@ -189,7 +189,7 @@ def test_cross(name: str, step: str, stand: Stand, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(BEFORE_THE_PULL.keys() - OF_LAYERS))
 def test_sentence_of_every_case(name: str, stand: Stand, tmp_path: Path) -> None:
-    """Whatever breaks before a layer is fetched, the check says what the task says, in the same sentence."""
+    """For every failure before a layer is fetched, the check and the task have the same error message."""
     case = BEFORE_THE_PULL[name]
     with Scene(stand, tmp_path) as scene, case.broken(scene):
         step = last(scene.image, **scene.parameters)
@@ -199,7 +199,7 @@ def test_sentence_of_every_case(name: str, stand: Stand, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("name", sorted(OF_LAYERS))
 def test_configuration_that_cannot_be_read(name: str, stand: Stand, tmp_path: Path) -> None:
-    """If layers cannot be had, the engine cannot read the image's configuration either, and does not say why."""
+    """If layers cannot be fetched, the engine cannot read the image's configuration either, and hides the reason."""
     case = replace(
         BEFORE_THE_PULL[name],
         says=f"{NOT_PULLED} the engine could not read the image's configuration, and does not say why. Check that "
@@ -225,7 +225,7 @@ def test_configuration_that_cannot_be_read(name: str, stand: Stand, tmp_path: Pa
     ids=["empty", "url", "registry-id", "region-name", "no-region", "tls-files", "upper-case"],
 )
 def test_input_that_cannot_be_right(image: str, parameters: dict[str, Any], stand: Stand) -> None:
-    """Contradictions, and names that the engine refuses, get the task's sentence."""
+    """Contradictory parameters, and names that the engine refuses, fail with the task's error message."""
     stand.registry.serve(HOST, ACCOUNT, REGION)
     status, lines, errors = check(image, *options(parameters))
     with pytest.raises(EcrError) as caught:
@@ -235,7 +235,7 @@ def test_input_that_cannot_be_right(image: str, parameters: dict[str, Any], stan
 
 
 def test_image_of_another_architecture(stand: Stand) -> None:
-    """An image whose programs the engine cannot run gets the sentence that a container's failure gets."""
+    """An image for another architecture gets the error message of a failed container."""
     image = stand.push(
         "foreign", image=architecture("riscv64", image=build(program=b"\x7fELF\x02\x01\x01" + bytes(57)))
     )
@@ -259,7 +259,7 @@ def test_list_without_the_engines_architecture(stand: Stand) -> None:
 
 
 def test_list_with_the_engines_architecture(stand: Stand) -> None:
-    """A list is well if it has an image for the engine."""
+    """A list passes if it has an image for the engine."""
     name = stand.engine.client.version()["Arch"]
     image = push_list(stand, "one-fits", {"s390x": architecture("s390x"), name: build()})
     platform = last(image)
@@ -267,7 +267,7 @@ def test_list_with_the_engines_architecture(stand: Stand) -> None:
 
 
 def test_image_of_another_system(stand: Stand) -> None:
-    """An image for Windows gets the task's sentence; containerd's store pulls and starts it."""
+    """An image for Windows gets the task's error message; containerd's store pulls and starts it."""
     image = stand.push("windows", image=architecture("amd64", "windows"))
     step = last(image)
     if stand.kind.containerd_store:
@@ -280,7 +280,7 @@ def test_image_of_another_system(stand: Stand) -> None:
 
 
 def test_stored_connection(stand: Stand, example_dags: AirflowHome) -> None:
-    """A connection in Airflow's database is found, and its role is the identity."""
+    """An AWS connection in Airflow's database is found, and its role is the identity."""
     role = stand.aws.add_role(OTHER_ACCOUNT, "puller", trusted=stand.worker)
     image = stand.push("theirs", account=OTHER_ACCOUNT)
     example_dags.add_connection("stored", {"conn_type": "aws", "extra": {"role_arn": role}})
@@ -305,7 +305,7 @@ def test_remote_engine(stand: Stand, tmp_path: Path) -> None:
 
 
 def test_security_token_service_out_of_reach(stand: Stand) -> None:
-    """Without a way to AWS STS, which no pull needs, who is asking is not known, and the rest is well."""
+    """If AWS STS is unreachable, the identity is unknown; all other steps pass, as a pull does not need STS."""
     status, lines, _ = check(stand.push("no-sts"), AWS_ENDPOINT_URL_STS="http://127.0.0.1:1")
     assert lines[2] == (
         "·",
@@ -317,7 +317,7 @@ def test_security_token_service_out_of_reach(stand: Stand) -> None:
 
 
 def test_public_image(stand: Stand) -> None:
-    """A public image has no account, and its token is of ECR Public."""
+    """A public image has no account and uses a token of ECR Public."""
     image = stand.push("team/checked", account=PUBLIC, region="us-east-1", host="public.ecr.aws")
     status, lines, _ = check(image)
     assert lines[0] == ("✓", "image", f"{image}: Amazon ECR Public, partition aws")
@@ -328,7 +328,7 @@ def test_public_image(stand: Stand) -> None:
 
 
 def test_public_image_without_aws(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a token, a public image is asked for anonymously, as a task would."""
+    """Without a token, a public image is requested anonymously, as in a task."""
     image = stand.push("team/checked", account=PUBLIC, region="us-east-1", host="public.ecr.aws")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
@@ -349,7 +349,7 @@ def test_public_image_without_aws(stand: Stand, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_image_of_another_registry(stand: Stand) -> None:
-    """An image that is not on Amazon ECR needs neither an identity nor a token, and none is asked for."""
+    """An image outside Amazon ECR needs neither an identity nor a token, so the check requests none."""
     image = stand.push("other", account=PUBLIC, region="us-east-1", host="registry.example.com")
     status, lines, _ = check(image)
     unneeded = "not needed: the image is not on Amazon ECR"
@@ -368,7 +368,7 @@ def test_image_of_another_registry(stand: Stand) -> None:
 
 
 def test_alias(stand: Stand) -> None:
-    """A host that does not tell its registry is that of the two parameters."""
+    """An alias host is checked as the registry that the two parameters name."""
     image = stand.push("aliased", host="registry.example.com")
     status, lines, _ = check(image, f"--registry-id={ACCOUNT}", f"--region-name={REGION}")
     assert [mark for mark, _, _ in lines] == ["✓"] * len(STEPS)
@@ -377,6 +377,6 @@ def test_alias(stand: Stand) -> None:
 
 
 def test_plain_terminal(stand: Stand) -> None:
-    """Where ticks cannot be written, there are plain marks."""
+    """If the terminal's encoding has no check marks, plain marks replace them."""
     _, lines, _ = check(f"{stand.push('plain')}-missing", PYTHONIOENCODING="ascii")
     assert [mark for mark, _, _ in lines] == ["+", "+", "+", "+", "+", "x"]

@@ -1,4 +1,4 @@
-"""A container that fails says why, where the engine knows; with images of Amazon ECR only."""
+"""A failed container's error says why, if the engine knows; only for images in Amazon ECR."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def run(image: str, **parameters: Any) -> Any:
 
 
 def test_image_that_is_not_on_ecr(stand: Stand) -> None:
-    """For an image that is not on Amazon ECR, the error is DockerOperator's."""
+    """For an image outside Amazon ECR, the error is DockerOperator's."""
     image = stand.push("hog")
     run(image)
     stand.engine.client.tag(image, "hog", "local")
@@ -35,7 +35,7 @@ def test_image_that_is_not_on_ecr(stand: Stand) -> None:
 
 
 def test_skip_on_the_exit_code(stand: Stand) -> None:
-    """A reason changes nothing about the exit codes that skip a task."""
+    """A known reason does not change which exit codes skip a task."""
     with pytest.raises(DockerContainerFailedSkipException):
         run(stand.push("skipped"), skip_on_exit_code=137, **HOG)
 

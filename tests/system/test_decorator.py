@@ -1,4 +1,4 @@
-"""Functions that run in containers of images in Amazon ECR, through Airflow on the stand."""
+"""Functions that run in containers with images from Amazon ECR, through Airflow on the stand."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ RESULTS = {
 
 
 def test_every_way(stand: Stand, test_dags: AirflowHome) -> None:
-    """By either name, with each serializer, with several outputs, templated and mapped: by one pull with one token."""
+    """Both names, all serializers, several outputs, templates and mapping work with one pull and one token."""
     stand.push("python", image=build_python("dill", "cloudpickle"))
     run = test_dags.run("functions", stand.environment)
     assert run.succeeded, run.log
-    # Airflow's versions write a set in different ways.
+    # Versions of Airflow serialize a set differently.
     assert str([1, 2, 4]) in str(run.results.pop(("by_dill", -1)))
     assert run.results == RESULTS
     assert [call.region for call in stand.aws.token_calls()] == [REGION]
 
 
 def test_without_credentials(stand: Stand, test_dags: AirflowHome) -> None:
-    """Where AWS gives no token, each task says so, with the action that is missing."""
+    """If AWS denies the token, each task fails with an error that names the missing action."""
     stand.push("python", image=build_python("dill", "cloudpickle"))
     stand.worker.may_get_token = False
     run = test_dags.run("functions", stand.environment)
     assert set(run.states.values()) == {"failed", "upstream_failed"}
-    # Airflow 3.0 breaks the lines of what it logs.
+    # Airflow 3.0 wraps its log lines.
     log = " ".join(run.log.split())
     assert f"User: {stand.worker.arn} is not authorized to perform: ecr:GetAuthorizationToken" in log

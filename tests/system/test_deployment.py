@@ -1,4 +1,4 @@
-"""The deployment itself: a whole Airflow runs a DAG, and nothing of it outlives its tests."""
+"""The deployment itself: a whole Airflow runs a DAG, and no process outlives the test."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.stand
 
 SECONDS = 400
 
-# A process that starts a deployment, and says so, and is then killed.
+# A process that starts a deployment, reports it, and is then killed.
 STARTS = """
 import sys, time
 from pathlib import Path
@@ -36,7 +36,7 @@ with Deployment(Path(sys.argv[1]), Path("dags").resolve()) as airflow:
 
 
 def test_local_executor(stand: Stand, tmp_path: Path) -> None:
-    """Scheduler, DAG processor, API server and PostgreSQL run the quickstart, once with leave and once without."""
+    """Scheduler, DAG processor, API server and PostgreSQL run the quickstart, once with permission and once without."""
     image = stand.push("hello")
     with Deployment(tmp_path, ROOT / "dags", environment={**stand.environment, "ECR_IMAGE": image}) as airflow:
         run = airflow.wait("quickstart", airflow.trigger("quickstart"), SECONDS)
@@ -58,7 +58,7 @@ def test_local_executor(stand: Stand, tmp_path: Path) -> None:
 
 
 def test_nothing_outlives_its_test() -> None:
-    """When the test's own process is killed, all of Airflow and PostgreSQL is gone."""
+    """When the test's own process is killed, all processes of Airflow and PostgreSQL end."""
     with tempfile.TemporaryDirectory() as directory:
         place = Path(directory)
         place.chmod(0o755)  # PostgreSQL does not run as root

@@ -1,4 +1,4 @@
-"""The distribution, as a user gets it: built, checked, and installed where nothing else is."""
+"""The distribution as a user gets it: built, checked, and installed in an empty environment."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.system.conftest import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
-# A user's DAG file, and after "error" what mypy has to say of that line.
+# A user's DAG file; "error" is followed by mypy's expected message for that line.
 
 pytestmark = pytest.mark.slow
 
@@ -72,7 +72,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Install the wheel, and mypy, in the versions that are pinned, into an empty environment; return its programs."""
+    """Install the wheel and mypy, with pinned versions, into an empty environment; return its programs."""
     environment = tmp_path_factory.mktemp("environment")
     python = environment / "bin" / "python"
     [wheel] = built.glob("*.whl")
@@ -83,7 +83,7 @@ def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(*command: str, cwd: Path | None = None, environment: dict[str, str] | None = None) -> str:
-    """Run a command that must succeed, and return what it printed."""
+    """Run a command that must succeed, and return its output."""
     done = subprocess.run(
         command,
         cwd=cwd,
@@ -98,13 +98,13 @@ def run(*command: str, cwd: Path | None = None, environment: dict[str, str] | No
 
 
 def test_twine_check(built: Path) -> None:
-    """Wheel and sdist are well-formed, and their description can be rendered."""
+    """Wheel and sdist are well-formed, and their description renders."""
     printed = run(sys.executable, "-m", "twine", "check", "--strict", *map(str, built.iterdir()))
     assert printed.count("PASSED") == 2
 
 
 def test_wheel_holds_the_package_alone(built: Path) -> None:
-    """Tests and DAGs stay out of the wheel; the marker of types is in it."""
+    """The wheel contains the type marker, but no tests and no DAGs."""
     [wheel] = built.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.partition("/")[0].partition("-")[0] for name in names} == {"ecr_docker_operator"}
@@ -126,7 +126,7 @@ def test_providers_list(installed: Path, tmp_path: Path) -> None:
 
 
 def test_provider_info_imports_nothing(installed: Path) -> None:
-    """Reading the provider info, as every Airflow process does, loads nothing but this package."""
+    """Loading the provider info, as every Airflow process does, imports only this package."""
     program = (
         "import sys; before = set(sys.modules); from ecr_docker_operator.provider_info import get_provider_info; "
         "get_provider_info(); print(*sorted({name.partition('.')[0] for name in set(sys.modules) - before}))"
@@ -136,7 +136,7 @@ def test_provider_info_imports_nothing(installed: Path) -> None:
 
 
 def test_mypy_of_a_users_dag(installed: Path, tmp_path: Path) -> None:
-    """``mypy --strict`` of a user's DAG against the installed wheel sees every parameter of ours."""
+    """``mypy --strict`` of a user's DAG against the installed wheel checks every parameter of ours."""
     (tmp_path / "dag.py").write_text(DAG)
     done = subprocess.run(
         [str(installed / "python"), "-m", "mypy", "--strict", "--no-color-output", "dag.py"],

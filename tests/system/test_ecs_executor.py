@@ -1,4 +1,4 @@
-"""The AWS ECS executor: the Airflow task is a task of ECS, and its task role is all that it has of AWS."""
+"""The AWS ECS executor: each Airflow task is an ECS task, and its only AWS identity is its task role."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
 def test_task_role(running_stand: Stand, tmp_path: Path) -> None:
-    """The token is asked for as the task role; without the role, or without its permission, the task says so."""
+    """The task role gets the token; without the role or its permission, the error says so."""
     stand = running_stand
     stand.aws.reset()
     scheduler = stand.aws.add_user(ACCOUNT, "scheduler")
@@ -56,7 +56,7 @@ def test_task_role(running_stand: Stand, tmp_path: Path) -> None:
         Deployment(tmp_path / "airflow", ROOT / "dags", EXECUTOR, settings) as airflow,
     ):
         own = {name: value for name, value in airflow.environment().items() if name not in KEYS}
-        # ECS starts "python", which in Airflow's image is the one that has Airflow.
+        # ECS starts "python", which in Airflow's image is the interpreter with Airflow.
         own.update(PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}", HOME=str(tmp_path))
 
         assert scheduler.secret_key not in own.values()
@@ -84,7 +84,7 @@ def test_task_role(running_stand: Stand, tmp_path: Path) -> None:
 
 
 def test_credentials_endpoint(running_stand: Stand, tmp_path: Path) -> None:
-    """The stand's ECS gives a task's process its role's credentials while it runs, and nobody else any."""
+    """The stand's ECS gives the role's credentials only to the process of a running task."""
     aws = running_stand.aws
     owner = aws.add_user(ACCOUNT, "scheduler")
     role = aws.add_role(ACCOUNT, "airflow-task", trusted=PRINCIPAL)
@@ -112,7 +112,7 @@ def test_credentials_endpoint(running_stand: Stand, tmp_path: Path) -> None:
     ],
 )
 def test_refused(code: str, wrong: dict[str, str], running_stand: Stand, tmp_path: Path) -> None:
-    """The stand's ECS runs only what it knows, and for its owner."""
+    """The stand's ECS runs only known task definitions, and only for its owner."""
     aws = running_stand.aws
     owner, stranger = aws.add_user(ACCOUNT, "scheduler"), aws.add_user(ACCOUNT, "stranger")
     with Ecs(aws, CLUSTER, owner, tmp_path) as ecs:
@@ -125,7 +125,7 @@ def test_refused(code: str, wrong: dict[str, str], running_stand: Stand, tmp_pat
 
 
 def fetch(url: str, secret: str) -> dict[str, Any]:
-    """Return what the credentials endpoint answers."""
+    """Return the answer of the credentials endpoint."""
     request = urllib.request.Request(url, headers={"Authorization": secret})  # noqa: S310 - ours
     try:
         with urllib.request.urlopen(request) as answer:  # noqa: S310
@@ -136,7 +136,7 @@ def fetch(url: str, secret: str) -> dict[str, Any]:
 
 
 def ecs_client(aws: Aws, user: Identity) -> Any:
-    """Return boto3's client, as *user*."""
+    """Return a boto3 client for *user*."""
     keys = {"aws_access_key_id": user.access_key, "aws_secret_access_key": user.secret_key}
     return boto3.client("ecs", region_name=REGION, endpoint_url=aws.url, **keys)
 

@@ -29,7 +29,7 @@ BLOCKS = re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
 
 @pytest.fixture
 def registries(stand: Stand) -> Stand:
-    """Provide the stand with all images and the role that the examples and the documentation name."""
+    """Provide the stand with all images and the role that the examples and the documentation use."""
     stand.push("etl")
     stand.push("etl", region=OTHER_REGION)
     stand.push("report", account=OTHER_ACCOUNT, region=OTHER_REGION, image=build("the report"))
@@ -53,7 +53,7 @@ def test_quickstart(registries: Stand, example_dags: AirflowHome) -> None:
 
 
 def test_cross_account(registries: Stand, example_dags: AirflowHome) -> None:
-    """Each image's token is asked for in its own region, as its own identity."""
+    """Each image's token comes from its own region, for its own identity."""
     run = example_dags.run("cross_account", {**registries.environment, **other_account(registries)})
     assert run.succeeded, run.log
     assert run.results["theirs", -1] == "the report"
@@ -64,7 +64,7 @@ def test_cross_account(registries: Stand, example_dags: AirflowHome) -> None:
 
 
 def test_fan_out(registries: Stand, example_dags: AirflowHome) -> None:
-    """Every mapped task asks for its own token: private ones in two regions, and a public one."""
+    """Every mapped task gets its own token: private ones in two regions, and a public one."""
     run = example_dags.run("fan_out", registries.environment)
     assert run.succeeded, run.log
     assert len(run.results) == 3
@@ -73,7 +73,7 @@ def test_fan_out(registries: Stand, example_dags: AirflowHome) -> None:
 
 
 def test_taskflow(stand: Stand, example_dags: AirflowHome) -> None:
-    """Functions run in containers and hand each other their results; one pull serves them all."""
+    """Functions run in containers and pass on their results; one pull serves all of them."""
     stand.push("python", image=build_python())
     run = example_dags.run("taskflow", stand.environment)
     assert run.succeeded, run.log
@@ -86,7 +86,7 @@ def test_taskflow(stand: Stand, example_dags: AirflowHome) -> None:
 
 
 def test_swarm(swarm_stand: Stand, nodes: tuple[Stand, Engine], example_dags: AirflowHome) -> None:
-    """The worker node pulls and runs, with one token, and the service is gone afterwards."""
+    """The worker node pulls and runs with one token, and the service is removed afterwards."""
     image = swarm_stand.push("etl")
     run = example_dags.run("swarm", swarm_stand.environment)
     assert run.succeeded, run.log
@@ -107,7 +107,7 @@ def test_own_code(registries: Stand, example_dags: AirflowHome) -> None:
 
 @pytest.mark.parametrize("dag_id", ["taskflow", "own_code"])
 def test_without_credentials(dag_id: str, registries: Stand, example_dags: AirflowHome) -> None:
-    """Where AWS gives no token, the task says which action is missing."""
+    """If AWS denies the token, the task's error names the missing action."""
     registries.worker.may_get_token = False
     run = example_dags.run(dag_id, registries.environment)
     assert not run.succeeded
@@ -115,7 +115,7 @@ def test_without_credentials(dag_id: str, registries: Stand, example_dags: Airfl
 
 
 def test_every_example_is_run() -> None:
-    """Every DAG file is tested, here or in a module of its own."""
+    """Every DAG file is tested, here or in another module."""
     assert {path.stem for path in (ROOT / "dags").glob("*.py")} == {
         "quickstart",
         "cross_account",
@@ -131,7 +131,7 @@ def test_every_example_is_run() -> None:
 
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
 def test_documentation(number: int, registries: Stand, tmp_path: Path) -> None:
-    """Every Python block of the documentation runs; those with a DAG, through Airflow."""
+    """Every Python block of the documentation runs; blocks with a DAG run through Airflow."""
     block = BLOCKS[number]
     dag_ids = [
         str(call.args[0].value)
@@ -152,5 +152,5 @@ def test_documentation(number: int, registries: Stand, tmp_path: Path) -> None:
 
 
 def test_documentation_has_blocks() -> None:
-    """The documentation's blocks are found at all."""
+    """The search finds the documentation's blocks."""
     assert len(BLOCKS) >= 4

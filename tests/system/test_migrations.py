@@ -1,4 +1,4 @@
-"""The recipes for a move to this package, run through Airflow: what comes before, half way, and after."""
+"""The migration recipes, run through Airflow: before, half way, and after."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 @pytest.fixture(scope="session")
 def before_dags(tmp_path_factory: pytest.TempPathFactory) -> AirflowHome:
-    """Provide Airflow with what comes before each move, which it passes over in the folder of examples."""
+    """Provide Airflow with the DAGs from before each migration, which the folder of examples ignores."""
     directory = tmp_path_factory.mktemp("airflow")
     (directory / "dags").mkdir()
     for path in RECIPES.glob("*/before.py"):
@@ -49,7 +49,7 @@ def before_dags(tmp_path_factory: pytest.TempPathFactory) -> AirflowHome:
 
 
 def test_before(before_dags: AirflowHome) -> None:
-    """What comes before is DAGs that Airflow reads today, but for the plugin's, which lacks nothing but the plugin."""
+    """The DAGs from before a migration still import, except the plugin's, which fails only without the plugin."""
     dags = before_dags.dags()
     assert sorted(dags) == ["cron_on_every_host", "ecs_executor", "register_operator", "remote_engine"]
     [(file, why)] = before_dags.import_errors().items()
@@ -58,7 +58,7 @@ def test_before(before_dags: AirflowHome) -> None:
 
 
 def test_regions_and_accounts(stand: Stand, example_dags: AirflowHome) -> None:
-    """From airflow-ecr-plugin: each task's token is asked for in its image's region, as its own identity."""
+    """From airflow-ecr-plugin: each task's token comes from its image's region, for its own identity."""
     push_reports(stand)
     run = example_dags.run("airflow_ecr_plugin", {**stand.environment, **other_account(stand)})
     assert run.succeeded, run.log
@@ -71,7 +71,7 @@ def test_regions_and_accounts(stand: Stand, example_dags: AirflowHome) -> None:
 
 
 def test_connections_left_over(stand: Stand, tmp_path: Path) -> None:
-    """Half way from airflow-ecr-plugin: tasks that still name dead connections work, and say that they can go."""
+    """Half way from airflow-ecr-plugin: tasks with outdated connections work, and log that these can be deleted."""
     push_reports(stand)
     text = (RECIPES / "airflow_ecr_plugin" / "after.py").read_text()
     connections = {}
@@ -83,7 +83,7 @@ def test_connections_left_over(stand: Stand, tmp_path: Path) -> None:
         named = f'task_id="{task}",'
         assert named in text
         text = text.replace(named, f'{named} docker_conn_id="ecr_{task}",')
-        # As the plugin stores it: the host is the proxyEndpoint of AWS's answer.
+        # As the plugin stores it: the host is the proxyEndpoint from AWS's answer.
         host = f"https%3A%2F%2F{account}.dkr.ecr.{region}.amazonaws.com"
         connections[f"AIRFLOW_CONN_ECR_{task.upper()}"] = f"docker://AWS:dead@{host}"
     (tmp_path / "dags").mkdir()
@@ -97,7 +97,7 @@ def test_connections_left_over(stand: Stand, tmp_path: Path) -> None:
 
 
 def push_reports(stand: Stand) -> None:
-    """Push what the DAG of the first recipe pulls."""
+    """Push the images for the DAG of the first recipe."""
     stand.push("etl", image=build("ireland"))
     stand.push("etl", region=OTHER_REGION, image=build("oregon"))
     stand.push("report", account=OTHER_ACCOUNT, region=OTHER_REGION, image=build("report"))
@@ -105,7 +105,7 @@ def push_reports(stand: Stand) -> None:
 
 @pytest.mark.parametrize("dags", ["before_dags", "example_dags"])
 def test_command_lines(dags: str, stand: Stand, request: pytest.FixtureRequest) -> None:
-    """From an operator that registers a token: a process has it among its arguments, and after the move, none has."""
+    """From a task that registers a token: a process has it in its arguments before the migration, and none after it."""
     stand.push("etl", image=build("etl"))
     home: AirflowHome = request.getfixturevalue(dags)
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
@@ -119,7 +119,7 @@ def test_command_lines(dags: str, stand: Stand, request: pytest.FixtureRequest) 
 
 
 def test_instance_role(stand: Stand, example_dags: AirflowHome) -> None:
-    """From cron on every host: the instance's role is what asks, and neither a key nor a connection is there."""
+    """From cron on every host: the instance role gets the token, without a key and without a connection."""
     stand.push("etl", image=build("etl"))
     role = stand.aws.add_role(ACCOUNT, "airflow-host", trusted=EC2)
     with pytest.MonkeyPatch.context() as patch, instance(stand.aws, role) as environment:
@@ -135,7 +135,7 @@ def test_instance_role(stand: Stand, example_dags: AirflowHome) -> None:
 
 
 def test_instance_metadata(stand: Stand) -> None:
-    """The stand's instance gives its role's credentials to none that has no session token of its own."""
+    """The stand's instance metadata service requires a session token."""
     role = stand.aws.add_role(ACCOUNT, "airflow-host", trusted=EC2)
     with instance(stand.aws, role) as environment:
         url = f"{environment['AWS_EC2_METADATA_SERVICE_ENDPOINT']}/latest/meta-data/iam/security-credentials/"
@@ -145,7 +145,7 @@ def test_instance_metadata(stand: Stand) -> None:
 
 
 def test_workers_without_an_engine(stand: Stand, tmp_path: Path) -> None:
-    """From Celery workers on Fargate: each asks as its task role, and an engine elsewhere pulls, over mutual TLS."""
+    """From Celery workers on Fargate: each uses its task role, and a remote engine pulls, over mutual TLS."""
     image = stand.push("etl", image=build("done"))
     operator = stand.aws.add_user(ACCOUNT, "operator")
     role = stand.aws.add_role(ACCOUNT, "airflow-worker", trusted=ECS)
@@ -173,7 +173,7 @@ def test_workers_without_an_engine(stand: Stand, tmp_path: Path) -> None:
             call = stand.aws.token_calls()[-1]
             assert call.arn == f"arn:aws:sts::{ACCOUNT}:assumed-role/airflow-worker/{worker}"
             assert stand.registry.logins()[-1] == f"AWS:{stand.aws.tokens[-1].password}"
-            # The next worker starts from nothing, but for what all of them share.
+            # The next worker starts with only the shared files.
             ecs.tasks[worker].process.stop()
             stand.engine.forget(image)
         assert len(stand.aws.tokens) == len(ecs.tasks) == 2
@@ -183,7 +183,7 @@ def test_workers_without_an_engine(stand: Stand, tmp_path: Path) -> None:
 
 
 def certificates(stand: Stand, directory: Path) -> Path:
-    """Store what a worker shows to the engine, and knows it by, named as Docker's own client names it."""
+    """Store a worker's certificate, key and authority, named as the Docker CLI names them."""
     directory.mkdir()
     (directory / "ca.pem").write_text(stand.engine.authority.certificate)
     own = stand.engine.authority.issue_file("worker").read_bytes()
@@ -193,7 +193,7 @@ def certificates(stand: Stand, directory: Path) -> Path:
 
 
 def start_worker(aws: Aws, operator: Identity) -> str:
-    """Start a Celery worker as a task of Amazon ECS, and return the task's id, which is its host name, too."""
+    """Start a Celery worker as an Amazon ECS task, and return the task's id, which is also its host name."""
     command = [sys.executable, "-m", "airflow", "celery", "worker", "--skip-serve-logs"]
     override = {"name": "worker", "command": command, "environment": []}
     done = ecs_client(aws, operator).run_task(

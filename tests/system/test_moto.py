@@ -1,4 +1,4 @@
-"""The stand's AWS beside moto, which others wrote: the same shapes, and the same texts for what is missing."""
+"""The stand's AWS compared with moto, an independent mock: the same shapes, and the same error messages."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.stand,
-    # Its server closes neither its socket nor its connections.
+    # moto's server closes neither its socket nor its connections.
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
 
 ABSENT = f"sha256:{'0' * 64}"
-# What moto has of these: not GetDownloadUrlForLayer, and nothing of ECR Public.
+# The operations that moto supports: not GetDownloadUrlForLayer, and none of ECR Public.
 CALLS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "token": ("ecr", "get_authorization_token", {}),
     "image": ("ecr", "batch_get_image", {"repositoryName": "app", "imageIds": [{"imageTag": "1"}]}),
@@ -46,13 +46,13 @@ CALLS: dict[str, tuple[str, str, dict[str, Any]]] = {
 
 @cache
 def image() -> Image:
-    """Return the image that both have."""
-    # Not at import: the stand may have to install what it is made of.
+    """Return the image that is in both registries."""
+    # Do not build it at import: the stand may have to install busybox first.
     return build("the same in both")
 
 
 def client(service: str, url: str, key: str, secret: str) -> Any:
-    """Return a client of a service at this URL."""
+    """Return a client for a service at this URL."""
     return boto3.client(
         service, endpoint_url=url, region_name=REGION, aws_access_key_id=key, aws_secret_access_key=secret
     )
@@ -60,7 +60,7 @@ def client(service: str, url: str, key: str, secret: str) -> Any:
 
 @pytest.fixture(scope="module")
 def moto() -> Iterator[str]:
-    """Provide the URL of a moto with our image in its repository."""
+    """Provide the URL of a moto server with our image in its repository."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -86,7 +86,7 @@ def ours(stand: Stand) -> Stand:
 
 
 def call(client: Any, operation: str, parameters: dict[str, Any]) -> Any:
-    """Return what AWS answers, or its error, as its code and message."""
+    """Return AWS's answer, or the code and message of its error."""
     if operation == "batch_get_image":
         parameters = {**parameters, "acceptedMediaTypes": list(MEDIA_TYPES)}
     try:
@@ -98,7 +98,7 @@ def call(client: Any, operation: str, parameters: dict[str, Any]) -> Any:
 
 
 def shape(answer: Any) -> Any:
-    """Return *answer* with types in place of values; the texts of failures stay."""
+    """Return *answer* with types in place of values; failure messages are kept."""
     if isinstance(answer, dict):
         kept = {"failureCode", "failureReason", "Error"}
         return {name: value if name in kept else shape(value) for name, value in sorted(answer.items())}
@@ -108,7 +108,7 @@ def shape(answer: Any) -> Any:
 
 
 def members(answer: Any, model: Any) -> Iterator[str]:
-    """Yield each name in *answer* that botocore's model of it does not have, and each that it requires in vain."""
+    """Yield each name in *answer* that is not in botocore's model, and each required name that is missing."""
     if model.type_name == "structure":
         yield from answer.keys() - model.members.keys()
         yield from set(model.required_members) - answer.keys()
@@ -121,7 +121,7 @@ def members(answer: Any, model: Any) -> Iterator[str]:
 
 @pytest.mark.parametrize("name", CALLS)
 def test_as_moto_answers(name: str, ours: Stand, moto: str) -> None:
-    """Both answer the same shape, with the same codes and texts of failures and errors."""
+    """Both answers have the same shape, and the same codes and messages of failures and errors."""
     service, operation, parameters = CALLS[name]
     answers = [
         call(client(service, url, key, secret), operation, parameters)
@@ -131,13 +131,13 @@ def test_as_moto_answers(name: str, ours: Stand, moto: str) -> None:
         )
     ]
     mine, theirs = map(shape, answers)
-    if name == "role":  # moto says more of it
+    if name == "role":  # moto's message is longer
         theirs.pop("PackedPolicySize", None)
     assert mine == theirs
 
 
 def test_manifest_is_the_same(ours: Stand, moto: str) -> None:
-    """The manifest that both give is the image's."""
+    """Both return the manifest of the image."""
     _, operation, parameters = CALLS["image"]
     for url, key, secret in (
         (ours.aws.url, ours.worker.access_key, ours.worker.secret_key),
@@ -151,7 +151,7 @@ def test_manifest_is_the_same(ours: Stand, moto: str) -> None:
     ("layer", "error"), [(None, None), (ABSENT, "LayersNotFoundException")], ids=["there", "absent"]
 )
 def test_as_botocore_knows_it(layer: str | None, error: str | None, ours: Stand) -> None:
-    """What moto does not have is as botocore's model says: names of members, and of errors."""
+    """Operations that moto does not support match botocore's model: names of members and of errors."""
     model = Session().get_service_model("ecr").operation_model("GetDownloadUrlForLayer")
     ecr = client("ecr", ours.aws.url, ours.worker.access_key, ours.worker.secret_key)
     answer = call(
@@ -165,7 +165,7 @@ def test_as_botocore_knows_it(layer: str | None, error: str | None, ours: Stand)
 
 
 def test_public_token_as_botocore_knows_it(stand: Stand) -> None:
-    """A token of ECR Public is a single object, with the members that botocore knows."""
+    """A token of ECR Public is a single object, with the members of botocore's model."""
     public = boto3.client(
         "ecr-public",
         endpoint_url=stand.aws.url,

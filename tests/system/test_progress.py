@@ -1,4 +1,4 @@
-"""What a pull looks like in the log of its task: real engine, real registry."""
+"""The log of a pull in its task: real engine, real registry."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ HOST = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 MEGABYTE = 1_000_000
 # Six layers, of which the engine fetches three at a time. containerd's store reports each megabyte of a layer.
 CONTENTS = [random.Random(seed).randbytes(4 * MEGABYTE) for seed in range(4)]  # noqa: S311 - not for secrets
-# With it, a layer of four megabytes takes ten seconds, or longer: more than one line is due.
+# With this pause, a layer of four megabytes takes at least ten seconds, so several lines are logged.
 PAUSE = 0.08
 
 
 @pytest.fixture
 def shown(capsys: pytest.CaptureFixture[str]) -> Callable[[], list[str]]:
-    """Provide a function that returns what DockerOperator has logged since, line by line, from its group on."""
+    """Provide a function that returns DockerOperator's new log lines, starting at its log group."""
 
     def lines() -> list[str]:
-        # Airflow 3 writes to stdout what an operator logs outside of a task: time, level, text, logger, place.
+        # Outside of a task, Airflow 3 writes an operator's log to stdout: time, level, text, logger, place.
         found = re.findall(
             r"^\S+ \[\w+ *\] (.*?) +\[airflow\.task\.operators\S+ loc=\S+$", capsys.readouterr().out, re.MULTILINE
         )
@@ -50,8 +50,8 @@ def shown(capsys: pytest.CaptureFixture[str]) -> Callable[[], list[str]]:
 
 @cache
 def six_layers() -> Image:
-    """Return an image of six layers, four of them a megabyte."""
-    # Not at import: the stand may have to install what it is made of.
+    """Return an image of six layers, four of them with four megabytes."""
+    # Do not build it at import: the stand may have to install busybox first.
     return build("slow", more=CONTENTS)
 
 
@@ -61,7 +61,7 @@ def run(image: str, **parameters: Any) -> None:
 
 
 def of_pull(lines: list[str], image: str) -> list[str]:
-    """Return the lines of the group, which has to end; its title alone has the name of the image."""
+    """Return the lines of the group, which must end; only its title contains the image name."""
     beginning, *pull = lines[: lines.index("::endgroup::")]
     assert beginning == f"::group::Pulling docker image {image}"
     assert image not in "".join(pull)
@@ -69,14 +69,14 @@ def of_pull(lines: list[str], image: str) -> list[str]:
 
 
 def megabytes(image: Image) -> float:
-    """Return the size of the layers of *image*, as registries have them."""
+    """Return the compressed size of the layers of *image*."""
     return sum(map(len, image.layers)) / MEGABYTE
 
 
 def test_cold_pull(stand: Stand, shown: Callable[[], list[str]], caplog: pytest.LogCaptureFixture) -> None:
-    """A slow pull of several layers is a line at its start, a few on its way, and one at its end; none per layer.
+    """A slow pull of several layers logs a line at its start, a few progress lines, one at its end, and none per layer.
 
-    containerd's store says how large a layer is once it has fetched a part of it, and not of all layers.
+    containerd's store reports the size of a layer only after fetching a part of it, and not for all layers.
     """
     stand.registry.pace = lambda: time.sleep(PAUSE)
     image = stand.push("slow", image=six_layers())
@@ -105,35 +105,35 @@ def test_cold_pull(stand: Stand, shown: Callable[[], list[str]], caplog: pytest.
 
 
 def shape(line: str) -> str:
-    """Return *line* without what differs from pull to pull."""
+    """Return *line* without the parts that differ from pull to pull."""
     return re.sub(
         r"\b[0-9.]+ [kM]?B", "BYTES", re.sub(r"\b[0-9a-f]{64}\b|\b[0-9.]+(?= s\b| %| layers| of )", "N", line)
     )
 
 
 def test_shared_layers(stand: Stand, shown: Callable[[], list[str]]) -> None:
-    """Layers that the engine has are named as such, and only what is missing is counted."""
+    """Layers that the engine already has are counted separately, and only missing layers are fetched."""
     run(stand.push("shared", "1", image=six_layers()))
     shown()
     image = stand.push("shared", "2", image=build("slow", more=[*CONTENTS, CONTENTS[0][::-1]]))
     stand.registry.pace = lambda: time.sleep(PAUSE)
     run(image)
     first, *between, last = of_pull(shown(), image)
-    # On a machine that has more to do, the size may come too late for the first line.
+    # On a busy machine, the size may come too late for the first line.
     here = "1 layer" if stand.kind.containerd_store else "7 layers, 6 of them already here"
     assert first in {f"{here}, 4 MB to fetch", f"{here}, their sizes not known yet"}
     assert re.fullmatch(r"pulled in [0-9.]+ s, 4 MB fetched, sha256:[0-9a-f]{64}", last)
     assert between
     if stand.kind.containerd_store:
         return
-    # And so the documentation has it, but for the sizes that were not known at its start.
+    # The documentation shows the same, except for sizes that were unknown at the start.
     shown_there = shape((ROOT / "dags" / "README.md").read_text().replace("at least ", "")).splitlines()
     for line in ("7 layers, 6 of them already here, 4 MB to fetch", between[0], last):
         assert shape(line) in shown_there
 
 
 def test_nothing_new(stand: Stand, shown: Callable[[], list[str]]) -> None:
-    """With ``force_pull``, an image that has not changed is one line."""
+    """With ``force_pull``, an unchanged image logs one line."""
     image = stand.push("same")
     run(image)
     shown()
@@ -146,7 +146,7 @@ def test_nothing_new(stand: Stand, shown: Callable[[], list[str]]) -> None:
 def test_pull_that_fails(
     where: str, stand: Stand, shown: Callable[[], list[str]], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The group of the log ends with a pull that fails, too, wherever it does."""
+    """The log group also ends if the pull fails, at any point."""
     image = stand.push("failing")
     if where == "stream":
         stand.registry.layers = "refused"
@@ -162,7 +162,7 @@ def test_pull_that_fails(
 
 
 def test_debug(stand: Stand, shown: Callable[[], list[str]], caplog: pytest.LogCaptureFixture) -> None:
-    """At DEBUG, each change of a layer is a line, beside the others."""
+    """At DEBUG, each change of a layer is an additional line."""
     caplog.set_level(logging.DEBUG)
     image = stand.push("debug")
     run(image)
@@ -172,7 +172,7 @@ def test_debug(stand: Stand, shown: Callable[[], list[str]], caplog: pytest.LogC
 
 
 def test_ones_own_code_gets_the_engines_words(stand: Stand) -> None:
-    """What is logged is DockerOperator's matter: the stream of an EcrDockerHook's client is docker-py's."""
+    """Only DockerOperator's log changes: the client of an EcrDockerHook returns docker-py's stream."""
     image = stand.push("own")
     client = EcrDockerHook(base_url=stand.engine.url).get_conn()
     said = [item["status"] for item in client.pull(image, stream=True, decode=True)]
@@ -181,7 +181,7 @@ def test_ones_own_code_gets_the_engines_words(stand: Stand) -> None:
 
 
 def test_log_of_a_task(stand: Stand, test_dags: AirflowHome) -> None:
-    """In the log of a real task: the image's full name, the lines in their order, and each group ended."""
+    """A real task's log has the image's full name, the lines in order, and an end for each group."""
     stand.registry.pace = lambda: time.sleep(PAUSE)
     image = stand.push("slow", image=six_layers())
     task = test_dags.run("progress", stand.environment)

@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.stand
 
-# A first process in a container ignores the signal to end, unless it says what to do then.
+# Process 1 in a container ignores the signal to end, unless it handles the signal.
 SLEEP = "trap 'exit 1' TERM; sleep 600 & wait"
 HOST = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 
 
 def run(image: str, operator: type[DockerOperator] = EcrDockerOperator, **parameters: Any) -> Any:
-    """Run a task on the stand, and return the last line that its container printed."""
+    """Run a task on the stand, and return the last line of its container's output."""
     return operator(task_id="task", image=image, **parameters).execute({})
 
 
 def sent(stand: Stand) -> list[str]:
-    """Return the logins that reached the registry with manifests, each once, in their order."""
+    """Return the distinct logins of manifest requests to the registry, in order."""
     return list(dict.fromkeys(login for login in stand.registry.logins() if login))
 
 
@@ -46,7 +46,7 @@ def issued(stand: Stand) -> list[str]:
 
 
 def test_one_token_for_one_pull(stand: Stand) -> None:
-    """A pull costs one token, asked for as the worker in the image's region, which then reaches the registry."""
+    """A pull makes one token call as the worker, in the image's region, and that token reaches the registry."""
     image = stand.push(image=build("it works"))
     assert run(image) == "it works"
     [call] = stand.aws.calls
@@ -55,7 +55,7 @@ def test_one_token_for_one_pull(stand: Stand) -> None:
 
 
 def test_present_image_costs_nothing(stand: Stand) -> None:
-    """An image that the engine has: no call to AWS, no request to the registry."""
+    """An image on the engine causes no call to AWS and no request to the registry."""
     image = stand.push("present")
     run(image)
     stand.aws.reset()
@@ -66,7 +66,7 @@ def test_present_image_costs_nothing(stand: Stand) -> None:
 
 
 def test_token_that_died_in_between(stand: Stand) -> None:
-    """Every pull has a token of its own, so that nobody notices that the one before is dead."""
+    """Every pull has a new token, so an expired earlier token does not matter."""
     stand.aws.lifetime = 3
     image = stand.push("dying")
     task = EcrDockerOperator(task_id="task", image=image, force_pull=True)
@@ -79,7 +79,7 @@ def test_token_that_died_in_between(stand: Stand) -> None:
 
 @pytest.mark.parametrize("host", [host for host in PRIVATE_HOSTS if ACCOUNT in host])
 def test_every_form_of_host(host: str, stand: Stand) -> None:
-    """Plain, FIPS and dual-stack hosts of every partition are pulled from, with a token of their region."""
+    """Plain, FIPS and dual-stack hosts of every partition work, with a token of their region."""
     region = PRIVATE_HOSTS[host][1]
     run(stand.push("forms", region=region, host=host))
     assert [call.region for call in stand.aws.calls] == [region]
@@ -98,14 +98,14 @@ def test_every_form_of_host(host: str, stand: Stand) -> None:
     ids=["nested", "pull-through-cache", "public-name-in-path", "port", "upper-case"],
 )
 def test_every_form_of_name(repository: str, host: str, stand: Stand) -> None:
-    """Nested repositories, pull-through caches, ports and upper-case hosts are pulled."""
+    """Nested repositories, pull-through caches, ports and upper-case hosts work."""
     run(stand.push(repository, host=host))
     assert len(stand.aws.calls) == 1
     assert issued(stand) == sent(stand)
 
 
 def test_digest(stand: Stand) -> None:
-    """An image is pulled by its digest."""
+    """An image can be pulled by its digest."""
     image = build("by digest")
     name = stand.push("digest", image=image)
     assert run(f"{name.rpartition(':')[0]}@{digest(image.manifest)}") == "by digest"
@@ -114,7 +114,7 @@ def test_digest(stand: Stand) -> None:
 
 @pytest.mark.parametrize("host", ["registry.example.com", "localhost:5000"])
 def test_alias(host: str, stand: Stand) -> None:
-    """A host that is not Amazon ECR's gets the token of the registry that the parameters name."""
+    """A host outside Amazon ECR gets the token of the registry that the parameters name."""
     image = stand.push("aliased", account=OTHER_ACCOUNT, region=OTHER_REGION, host=host)
     stand.registry.policies[OTHER_ACCOUNT, OTHER_REGION, "aliased"].add(ACCOUNT)
     run(image, registry_id=OTHER_ACCOUNT, region_name=OTHER_REGION)
@@ -123,7 +123,7 @@ def test_alias(host: str, stand: Stand) -> None:
 
 
 def test_registry_id_without_host(stand: Stand) -> None:
-    """An image without a host is pulled from the account and region that the parameters name, and run from there."""
+    """An image without a host is pulled and run from the account and region that the parameters name."""
     stand.push(
         "short", region="cn-north-1", host=f"{ACCOUNT}.dkr.ecr.cn-north-1.amazonaws.com.cn", image=build("short")
     )
@@ -132,7 +132,7 @@ def test_registry_id_without_host(stand: Stand) -> None:
 
 
 def test_repository_policy_of_another_account(stand: Stand) -> None:
-    """Another account's image needs that account's policy, not another token; without it, the error says so."""
+    """Another account's image needs a repository policy there, not another token; without it, the error says so."""
     image = stand.push("shared", account=OTHER_ACCOUNT)
     sentence = f"{stand.worker.arn} is not authorized to perform: ecr:BatchGetImage .* account {OTHER_ACCOUNT} has"
     with pytest.raises(EcrPullError, match=sentence):
@@ -143,14 +143,14 @@ def test_repository_policy_of_another_account(stand: Stand) -> None:
 
 
 def test_readmes_error(stand: Stand) -> None:
-    """The error that the README shows is the real one, word for word."""
+    """The error in the README is the real one, word for word."""
     with pytest.raises(EcrPullError) as caught:
         run(stand.push("shared", account=OTHER_ACCOUNT), force_pull=True)
     assert str(caught.value) in (ROOT / "README.md").read_text().splitlines()
 
 
 def test_identity_without_permission(stand: Stand) -> None:
-    """An identity that may not ask for tokens is named, with the action that it lacks."""
+    """If an identity may not get tokens, the error names it and the missing action."""
     stand.worker.may_get_token = False
     sentence = rf"User: {stand.worker.arn} is not authorized to perform: ecr:GetAuthorizationToken on resource: \* .*"
     with pytest.raises(
@@ -160,7 +160,7 @@ def test_identity_without_permission(stand: Stand) -> None:
 
 
 def test_connection_with_a_role(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The token is asked for as the role of ``aws_conn_id``."""
+    """The role of ``aws_conn_id`` gets the token."""
     role = stand.aws.add_role(OTHER_ACCOUNT, "puller", trusted=stand.worker)
     connection = {"conn_type": "aws", "extra": {"role_arn": role}}
     monkeypatch.setenv("AIRFLOW_CONN_OTHER", json.dumps(connection))
@@ -170,7 +170,7 @@ def test_connection_with_a_role(stand: Stand, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_public_image(stand: Stand) -> None:
-    """A public image is pulled with a token of ECR Public, which its token server accepts."""
+    """A public image is pulled with a token of ECR Public, which the token server accepts."""
     run(stand.push("team/public", account=PUBLIC, region="us-east-1", host="public.ecr.aws"))
     [call] = stand.aws.calls
     assert (call.service, call.region) == ("ecr-public", "us-east-1")
@@ -179,7 +179,7 @@ def test_public_image(stand: Stand) -> None:
 
 @pytest.mark.parametrize("host", ["public.ecr.aws", "ecr-public.aws.com"])
 def test_public_image_without_aws(host: str, stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If AWS gives no token, a public image is pulled anonymously, past a stale login that would break it."""
+    """If AWS gives no token, a public image is pulled anonymously, ignoring a stale login that would fail."""
     image = stand.push("team/anonymous", account=PUBLIC, region="us-east-1", host=host)
     (tmp_path / "config.json").write_text(json.dumps({"auths": {host: {"auth": "QVdTOnN0YWxl"}}}))
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
@@ -192,7 +192,7 @@ def test_public_image_without_aws(host: str, stand: Stand, tmp_path: Path, monke
 
 
 def test_stale_login_on_the_worker(stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What somebody logged in with on the worker yesterday does not get in the way."""
+    """A stale login in the worker's Docker configuration is ignored."""
     image = stand.push("logged-in")
     (tmp_path / "config.json").write_text(json.dumps({"auths": {HOST: {"auth": "QVdTOnN0YWxl"}}}))
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
@@ -204,7 +204,7 @@ def test_stale_login_on_the_worker(stand: Stand, tmp_path: Path, monkeypatch: py
 
 
 def test_left_over_connection(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A task that still names yesterday's connection works, where DockerOperator fails."""
+    """A task with an outdated connection works, where DockerOperator fails."""
     image = stand.push("left-over")
     stand.aws.lifetime = 0
     dead = stand.aws.issue("ecr", REGION, stand.worker)
@@ -235,7 +235,7 @@ def test_error_inside_the_stream(stand: Stand, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_on_kill(stand: Stand) -> None:
-    """Killing a task stops its container, and asks AWS for nothing."""
+    """Killing a task stops its container and makes no call to AWS."""
     image = stand.push("killed")
     task = EcrDockerOperator(task_id="task", image=image, command=["sh", "-c", SLEEP], auto_remove="force")
     thread = threading.Thread(target=pytest.raises, args=(Exception, task.execute, {}))
@@ -256,7 +256,7 @@ def test_on_kill(stand: Stand) -> None:
 
 
 def test_hook_in_ones_own_code(stand: Stand) -> None:
-    """In one's own code, the client of an EcrDockerHook pulls."""
+    """In your own code, the client of an EcrDockerHook can pull."""
     image = stand.push("own-code")
     EcrDockerHook(base_url=stand.engine.url).get_conn().pull(image)
     assert stand.engine.has(image)

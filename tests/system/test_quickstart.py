@@ -1,4 +1,4 @@
-"""The README's first command, as a newcomer runs it once everything is installed."""
+"""The README's first command, as a new user runs it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.stand
 
 
 def quickstart(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run the quickstart with *environment* besides this process's."""
+    """Run the quickstart with additional environment variables *environment*."""
     return subprocess.run(
         [sys.executable, "-m", "tests.stand"],
         env={**os.environ, **environment},
@@ -34,7 +34,7 @@ def quickstart(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
 
 
 def test_on_its_own_stand() -> None:
-    """It shows what the container printed and what happened, and succeeds, however the machine is configured."""
+    """It prints the container's output and what happened, and succeeds."""
     done = quickstart(
         {
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "postgresql://nowhere.invalid/airflow",
@@ -60,7 +60,7 @@ def test_on_its_own_stand() -> None:
 
 
 def test_with_ones_own_image(stand: Stand) -> None:
-    """With ECR_IMAGE, it runs that image from the account and on the engine that the environment leads to."""
+    """With ECR_IMAGE, it runs that image with the account and the engine of the environment."""
     image = stand.push("own", image=build("my own\nsecond line"))
     done = quickstart({"ECR_IMAGE": image})
     assert done.returncode == 0, done.stdout
@@ -72,7 +72,7 @@ def test_with_ones_own_image(stand: Stand) -> None:
 
 
 def test_failure(stand: Stand) -> None:
-    """If the DAG fails, its log is shown, and the exit status says so."""
+    """If the DAG fails, the quickstart prints its log, and the exit status is not 0."""
     image = stand.push("own").replace(":1", ":missing")
     done = quickstart({"ECR_IMAGE": image})
     assert done.returncode == 1
@@ -83,7 +83,7 @@ def test_failure(stand: Stand) -> None:
 
 
 def test_bad_image() -> None:
-    """An invalid image fails with its error."""
+    """An invalid image fails with the package's error message."""
     done = quickstart({"ECR_IMAGE": "https://example.com/app"})
     assert done.returncode == 1
     assert done.stdout.splitlines()[-1].startswith("image: 'https://example.com/app' starts with a scheme;")

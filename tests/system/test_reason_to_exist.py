@@ -1,4 +1,4 @@
-"""Why this project exists: tokens die, and a stored connection dies with them."""
+"""Why this project exists: tokens expire, and a stored connection expires with them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TWO_SECONDS = 2.0
 
 
 def test_ten_pulls_with_tokens_that_live_two_seconds(stand: Stand, test_dags: AirflowHome) -> None:
-    """Ten pulls in a row succeed, each with a token of its own, though no token outlives two seconds."""
+    """Ten pulls in a row succeed, each with a new token, though tokens expire after two seconds."""
     stand.aws.lifetime = TWO_SECONDS
     image = stand.push("ten", "1")
     run = test_dags.run("fresh_tokens", {**stand.environment, "ECR_IMAGE": image})
@@ -29,7 +29,7 @@ def test_ten_pulls_with_tokens_that_live_two_seconds(stand: Stand, test_dags: Ai
 
 
 def test_ten_pulls_with_a_stored_connection(stand: Stand, test_dags: AirflowHome) -> None:
-    """The same pulls by DockerOperator succeed while the stored token lives, and fail once it is dead."""
+    """The same pulls by DockerOperator succeed until the stored token expires, and then fail."""
     image = stand.push("ten", "2")
     host = image.partition("/")[0]
     token = stand.aws.issue("ecr", "eu-west-1", stand.worker)

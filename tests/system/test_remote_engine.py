@@ -1,4 +1,4 @@
-"""An engine that is not the worker's, over mutual TLS: what works, and the sentence for each thing that does not."""
+"""A remote engine over mutual TLS: what works, and the error message for each failure."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ UNTRUSTED = (
 
 @dataclass(frozen=True)
 class Worker:
-    """A worker without an engine of its own: what it has are three files, named as Docker's client names them."""
+    """A worker without an engine: it has three files, named as the Docker CLI names them."""
 
     directory: Path
 
@@ -52,7 +52,7 @@ class Worker:
 
     @property
     def tls(self) -> dict[str, str]:
-        """The operator's parameters that name the files."""
+        """The operator's TLS parameters with these files."""
         return {
             "tls_ca_cert": str(self.directory / "ca.pem"),
             "tls_client_cert": str(self.directory / "cert.pem"),
@@ -62,7 +62,7 @@ class Worker:
 
 @pytest.fixture
 def worker(stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Worker:
-    """Provide a worker that no variable leads to an engine, with a certificate that the stand's engine accepts."""
+    """Provide a worker without an engine in its environment, with a certificate that the stand's engine accepts."""
     monkeypatch.delenv("DOCKER_HOST")
     directory = tmp_path / "worker"
     directory.mkdir()
@@ -86,14 +86,14 @@ def task(image: str, docker_url: str | list[str], tls: dict[str, str], **paramet
 
 
 def failure(image: str, docker_url: str | list[str], tls: dict[str, str], **parameters: Any) -> str:
-    """Return what a task says that cannot connect to an engine."""
+    """Return the error message of a task that cannot connect to an engine."""
     with pytest.raises(EcrEngineError) as caught:
         task(image, docker_url, tls, **parameters).execute({})
     return str(caught.value)
 
 
 def test_example(stand: Stand, worker: Worker, example_dags: AirflowHome) -> None:
-    """Through Airflow, a worker without engine has the second of two engines, since the first is down, pull and run."""
+    """Through Airflow, a worker without an engine uses the second of two engines, as the first is down."""
     stand.push("etl", image=build("done"))
     environment = {"ENGINES": f"{DOWN} {stand.engine.remote_url}", "DOCKER_CERT_PATH": str(worker.directory)}
     run = example_dags.run("remote_engine", environment)
@@ -107,7 +107,7 @@ def test_example(stand: Stand, worker: Worker, example_dags: AirflowHome) -> Non
 def test_example_without_aws(
     stand: Stand, worker: Worker, example_dags: AirflowHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without an AWS identity, the worker has nothing for the engine to pull with, and the task fails."""
+    """Without an AWS identity, there is no token for the engine to pull with, and the task fails."""
     stand.push("etl")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
@@ -120,7 +120,7 @@ def test_example_without_aws(
 
 
 def test_result_from_a_file(stand: Stand, worker: Worker) -> None:
-    """A result that the container left in a file comes over the same connection."""
+    """The result in a file of the container is retrieved over the same connection."""
     image = stand.push("result", image=build(pickle.dumps({"rows": 3}, protocol=0).decode()))
     parameters = {"command": "true", "retrieve_output": True, "retrieve_output_path": "/image"}
     result: Any = task(image, stand.engine.remote_url, worker.tls, **parameters).execute({})
@@ -128,7 +128,7 @@ def test_result_from_a_file(stand: Stand, worker: Worker) -> None:
 
 
 def test_without_tls(stand: Stand, worker: Worker) -> None:
-    """A worker whose client certificate is not named uses no TLS at all, and the error says so."""
+    """Without a client certificate, the worker does not use TLS, and the error says so."""
     image = stand.push()
     expected = (
         f"{stand.engine.remote_url}: not connected to the Docker engine. Client sent an HTTP request to an HTTPS "
@@ -141,7 +141,7 @@ def test_without_tls(stand: Stand, worker: Worker) -> None:
 
 @pytest.mark.parametrize("api_version", [None, "1.41"])
 def test_wrong_client_certificate(api_version: str | None, stand: Stand, worker: Worker, strangers: Authority) -> None:
-    """A client certificate of a stranger's is refused, whether or not the API's version is asked for first."""
+    """The engine refuses a client certificate of an unknown authority, with and without an API version."""
     worker.enrol(stand.engine.authority, strangers.issue_file("worker"))
     assert failure(stand.push(), stand.engine.remote_url, worker.tls, api_version=api_version) == (
         f"{stand.engine.remote_url}: not connected to the Docker engine. sslv3 alert bad certificate. "
@@ -150,7 +150,7 @@ def test_wrong_client_certificate(api_version: str | None, stand: Stand, worker:
 
 
 def test_no_client_certificate(stand: Stand, worker: Worker) -> None:
-    """One's own code can use TLS without a client certificate; the engine refuses that."""
+    """Your own code can use TLS without a client certificate; the engine refuses that."""
     tls = TLSConfig(ca_cert=worker.tls["tls_ca_cert"], verify=True)
     with pytest.raises(EcrEngineError) as caught:
         EcrDockerHook(base_url=stand.engine.remote_url, tls=tls).get_conn()
@@ -161,14 +161,14 @@ def test_no_client_certificate(stand: Stand, worker: Worker) -> None:
 
 
 def test_untrusted_engine(stand: Stand, worker: Worker, strangers: Authority) -> None:
-    """An engine whose certificate the worker's authority did not sign is not talked to."""
+    """An engine fails if the worker's authority did not sign its certificate."""
     worker.enrol(strangers, stand.engine.authority.issue_file("worker"))
     url = stand.engine.remote_url
     assert failure(stand.push(), url, worker.tls) == f"{url}: not connected to the Docker engine. {UNTRUSTED}"
 
 
 def test_another_name(stand: Stand, worker: Worker) -> None:
-    """An engine has to be named as in its certificate; ``tls_hostname`` cannot help, since docker-py 7 ignores it."""
+    """The engine's host must match its certificate; ``tls_hostname`` has no effect, as docker-py 7 ignores it."""
     url = stand.engine.remote_url.replace("127.0.0.1", "localhost")
     with pytest.warns(UserWarning, match="assert_hostname"):
         message = failure(stand.push(), url, worker.tls, tls_hostname="127.0.0.1")
@@ -180,7 +180,7 @@ def test_another_name(stand: Stand, worker: Worker) -> None:
 
 
 def test_key_of_another_certificate(stand: Stand, worker: Worker, strangers: Authority) -> None:
-    """A key that does not belong to the certificate is noticed before anything is sent."""
+    """A key that does not match the certificate fails before anything is sent."""
     (worker.directory / "key.pem").write_bytes(strangers.issue_file("worker").read_bytes())
     url = stand.engine.remote_url
     assert failure(stand.push(), url, worker.tls) == (
@@ -191,7 +191,7 @@ def test_key_of_another_certificate(stand: Stand, worker: Worker, strangers: Aut
 
 @pytest.mark.parametrize("name", ["ca.pem", "cert.pem"])
 def test_no_certificate_in_the_file(name: str, stand: Stand, worker: Worker) -> None:
-    """A file that holds no certificate is noticed."""
+    """A file without a certificate fails."""
     (worker.directory / name).write_text("nothing")
     url = stand.engine.remote_url
     answer = "no certificate or crl found" if name == "ca.pem" else "PEM lib"
@@ -209,7 +209,7 @@ def test_no_certificate_in_the_file(name: str, stand: Stand, worker: Worker) -> 
     ],
 )
 def test_no_such_file(name: str, answer: str, stand: Stand, worker: Worker) -> None:
-    """A file that is not there is noticed before anything is contacted."""
+    """A missing file fails before anything is contacted."""
     (worker.directory / name).unlink()
     with pytest.raises(EcrInputError) as caught:
         task(stand.push(), stand.engine.remote_url, worker.tls).execute({})
@@ -219,7 +219,7 @@ def test_no_such_file(name: str, answer: str, stand: Stand, worker: Worker) -> N
 
 
 def test_every_engine_down(stand: Stand, worker: Worker, strangers: Authority) -> None:
-    """With several engines, the error has the reason of each."""
+    """With several engines, the error contains the reason for each."""
     worker.enrol(strangers, stand.engine.authority.issue_file("worker"))
     url = stand.engine.remote_url
     assert failure(stand.push(), [DOWN, url], worker.tls) == (
@@ -239,7 +239,7 @@ except EcrEngineError as error:
 
 def test_no_permission_on_the_socket(stand: Stand) -> None:
     """If the worker may not use the engine's socket, the error names the group that it needs."""
-    # Root may do so in any case, unless it gives up that capability.
+    # Root may always use the socket, unless it drops that capability.
     command = ["setpriv", "--bounding-set=-dac_override", sys.executable, "-c", _EXECUTE, stand.push()]
     socket = Path(stand.engine.url.removeprefix("unix://"))
     mode = socket.stat().st_mode

@@ -1,4 +1,4 @@
-"""Old images of the task's repository leave the engine, and nothing else does: real engine, real registry."""
+"""Old images of the task's repository are removed from the engine, and nothing else: real engine, real registry."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def run(image: str, image_retention: timedelta | None = DAY, **parameters: Any) 
 
 
 def ids(stand: Stand) -> set[str]:
-    """Return the ids of all images on the engine, also of those without a name."""
+    """Return the ids of all images on the engine, including untagged ones."""
     return {image["Id"] for image in stand.engine.client.images()}
 
 
@@ -51,17 +51,17 @@ def id_of(stand: Stand, image: str) -> str:
 
 
 def noted(stand: Stand, image: str) -> datetime:
-    """Return when an image was pulled, as far as the engine knows."""
+    """Return the time of an image's last pull, if the engine knows it."""
     return datetime.fromisoformat(stand.engine.client.inspect_image(image)["Metadata"]["LastTagTime"])
 
 
 def by_digest(name: str, image: Image) -> str:
-    """Return the name of *image* by its digest, instead of by the tag in *name*."""
+    """Return the name of *image* by its digest, in the repository of *name*."""
     return f"{name.rpartition(':')[0]}@{digest(image.manifest)}"
 
 
 def upon(base: Image, text: str) -> Image:
-    """Return an image with one more layer upon those of *base*, and the steps by which it was made."""
+    """Return an image with one more layer on top of *base*, and with a build history."""
     layer, config = build(text), json.loads(base.config)
     config["rootfs"]["diff_ids"].append(json.loads(layer.config)["rootfs"]["diff_ids"][0])
     config["history"] = [
@@ -75,9 +75,9 @@ def upon(base: Image, text: str) -> Image:
 
 
 def test_old_images(stand: Stand) -> None:
-    """Gone are an old tag, an image that lost its tag, and one that was pulled by its digest; the task's own stays.
+    """Removed: an old tag, an image that lost its tag, and one pulled by digest. Kept: the task's own image.
 
-    With containerd's store, an image that lost its tag is gone, or stays: the engine does not know whose it was.
+    With containerd's store, an untagged image may stay, because the engine does not know its repository.
     """
     digested, other_tag = build(), stand.push("old", "other-tag")
     for image in (stand.push("old", "moving"), other_tag, by_digest(stand.push("old", "x", image=digested), digested)):
@@ -101,7 +101,7 @@ def test_two_tags_of_an_image(stand: Stand) -> None:
 
 
 def test_tags_of_the_own_image(stand: Stand) -> None:
-    """The image that the task ran keeps its other tags, too, whether it is named by a tag or by its digest."""
+    """The image that the task ran keeps its other tags, whether named by tag or by digest."""
     image = build()
     names = [stand.push("own", tag, image=image) for tag in ("1", "2")]
     for name in names:
@@ -113,7 +113,7 @@ def test_tags_of_the_own_image(stand: Stand) -> None:
 
 @pytest.mark.parametrize("retention", [None, DAY])
 def test_young_images(retention: timedelta | None, stand: Stand) -> None:
-    """Nothing is removed that is younger, nor if nothing is to be removed."""
+    """Younger images are kept, and without the parameter, all images are."""
     images = [stand.push("young", tag) for tag in ("1", "2", "3")]
     for image in images:
         run(image, retention)
@@ -121,14 +121,14 @@ def test_young_images(retention: timedelta | None, stand: Stand) -> None:
 
 
 def test_nothing_more_is_asked_without_retention(stand: Stand) -> None:
-    """Without the parameter, the engine is asked for what DockerOperator asks, and notes nothing by itself."""
+    """Without the parameter, the engine gets only DockerOperator's requests, and we record no pull times."""
     image = stand.push("unnoted")
     run(image, None)
     assert (noted(stand, image).year > 1) is stand.kind.containerd_store
 
 
 def test_images_of_containers(stand: Stand) -> None:
-    """An old image stays as long as a container was made of it, running or not."""
+    """An old image is kept while a container of it exists, running or not."""
     images = [stand.push("contained", tag) for tag in ("running", "stopped", "neither")]
     for image in images:
         run(image)
@@ -144,7 +144,7 @@ def test_images_of_containers(stand: Stand) -> None:
 
 
 def test_other_repositories(stand: Stand) -> None:
-    """Old images stay of repositories with a similar name, of the same name elsewhere, and of no registry."""
+    """Old images are kept in repositories with a similar name, with the same name elsewhere, and without a registry."""
     others = [stand.push(name) for name in ("app2", "app-2", "ap", "app/app", "team/app")]
     others += [stand.push("app", account=OTHER_ACCOUNT), stand.push("app", region=OTHER_REGION)]
     stand.registry.policies[OTHER_ACCOUNT, REGION, "app"].add(ACCOUNT)
@@ -156,7 +156,7 @@ def test_other_repositories(stand: Stand) -> None:
 
 
 def test_image_of_two_repositories(stand: Stand) -> None:
-    """Of an old image that another repository names, too, only this repository's names go."""
+    """If another repository also names an old image, only this repository's names are removed."""
     tagged, digested = build(), build()
     other = stand.push("theirs", image=tagged)
     other_digest = by_digest(stand.push("theirs", "x", image=digested), digested)
@@ -178,7 +178,7 @@ def test_image_of_two_repositories(stand: Stand) -> None:
 
 
 def test_public_images(stand: Stand) -> None:
-    """Images of ECR Public are removed like others."""
+    """Images of ECR Public are removed in the same way."""
     host = "public.ecr.aws"
     images = [stand.push("team/public", tag, account=PUBLIC, region="us-east-1", host=host) for tag in ("1", "2")]
     run(images[0])
@@ -187,7 +187,7 @@ def test_public_images(stand: Stand) -> None:
 
 
 def test_images_that_are_not_on_ecr(stand: Stand) -> None:
-    """With an image that is not on Amazon ECR, nothing is removed."""
+    """If the task's image is not in Amazon ECR, nothing is removed."""
     image = stand.push("local")
     run(image)
     stand.engine.client.tag(image, "local", "old")
@@ -197,9 +197,9 @@ def test_images_that_are_not_on_ecr(stand: Stand) -> None:
 
 
 def test_images_that_others_pulled(stand: Stand) -> None:
-    """An image of which the engine does not know when it was pulled counts from when it is first seen.
+    """If the engine does not know when an image was pulled, its age counts from when it is first seen.
 
-    With containerd's store, the engine knows.
+    With containerd's store, the engine always knows.
     """
     old, own = stand.push("unknown", "1"), stand.push("unknown", "2")
     EcrDockerHook(base_url=stand.engine.url).get_conn().pull(old)
@@ -213,7 +213,7 @@ def test_images_that_others_pulled(stand: Stand) -> None:
 
 
 def test_pull_of_what_is_there(stand: Stand) -> None:
-    """An image is as young as its last pull, also of one that brings nothing new."""
+    """The age of an image counts from its last pull, even if that pull brought nothing new."""
     image = stand.push("again")
     run(image)
     first = noted(stand, image)
@@ -224,7 +224,7 @@ def test_pull_of_what_is_there(stand: Stand) -> None:
 
 
 def test_images_that_share_layers(stand: Stand, logged: Callable[[str], int]) -> None:
-    """Images that share layers with younger ones go, too, and the log says how many."""
+    """Images that share layers with younger ones are removed, too, and the log shows their number."""
     base = build("base")
     images = [stand.push("shared", str(n), image=upon(base, f"{n}" * 1000 * n)) for n in (1, 2, 3)]
     run(images[0])
@@ -234,9 +234,9 @@ def test_images_that_share_layers(stand: Stand, logged: Callable[[str], int]) ->
 
 
 def test_engine_that_cannot_remove(stand: Stand, logged: Callable[[str], int]) -> None:
-    """An image that cannot be removed fails no task; the log says which, and why.
+    """An image that cannot be removed does not fail the task; the log names the image and the reason.
 
-    containerd's store takes the name away at once and the files later, so nothing fails then.
+    containerd's store removes the name at once and the files later, so nothing fails.
     """
     images = [stand.push("stuck", tag) for tag in ("1", "2")]
     run(images[0])
@@ -249,7 +249,7 @@ def test_engine_that_cannot_remove(stand: Stand, logged: Callable[[str], int]) -
 
 
 def test_engine_that_is_gone(stand: Stand, logged: Callable[[str], int]) -> None:
-    """An engine that went away after the run fails no task; the log says that it was lost."""
+    """If the engine is lost after the run, the task does not fail; the log shows the lost connection."""
     image = stand.push("gone")
     task = EcrDockerOperator(task_id="task", image=image, image_retention=SHORTEST)
     task.execute({})
@@ -262,7 +262,7 @@ def test_engine_that_is_gone(stand: Stand, logged: Callable[[str], int]) -> None
 
 
 def test_image_that_is_removed_before_its_container_is_created(stand: Stand) -> None:
-    """An image that the engine had a moment ago is pulled once more, with a token of its own, and runs."""
+    """If an image disappears before its container is created, it is pulled once more with a new token."""
     image = stand.push("removed", image=build("pulled again"))
     run(image)
     task = EcrDockerOperator(task_id="task", image=image, auto_remove="force")
@@ -279,7 +279,7 @@ def test_image_that_is_removed_before_its_container_is_created(stand: Stand) -> 
 
 
 def test_image_that_is_removed_again_and_again(stand: Stand) -> None:
-    """An image that is gone time and again is not pulled for ever; the error is the engine's."""
+    """An image that keeps disappearing is not pulled forever; the task fails with the engine's error."""
     image = stand.push("hopeless")
     task = EcrDockerOperator(task_id="task", image=image)
     send = task.cli.send
@@ -292,12 +292,12 @@ def test_image_that_is_removed_again_and_again(stand: Stand) -> None:
     task.cli.send = forgetful  # type: ignore[method-assign]
     with pytest.raises(EcrStartError, match="No such image"):
         task.execute({})
-    # At first, and three times again.
+    # The first pull, and three more.
     assert len(stand.aws.tokens) == 4
 
 
 def from_afar(image: str) -> str:
-    """Run a task whose request for a container takes its time, so that the image may be gone when it arrives."""
+    """Run a task whose container request is slow, so that the image may be gone when it arrives."""
     task = EcrDockerOperator(task_id="task", image=image, auto_remove="force", image_retention=SHORTEST)
     send, requests = task.cli.send, count()
 
@@ -313,7 +313,7 @@ def from_afar(image: str) -> str:
 
 
 def test_many_tasks_at_once(stand: Stand) -> None:
-    """Of twenty tasks at once on three tags of one repository, with the shortest retention, no one fails."""
+    """Twenty simultaneous tasks on three tags of one repository, with the shortest retention, all succeed."""
     images = [stand.push("busy", str(tag), image=build(str(tag))) for tag in range(TAGS)]
     start = Barrier(TASKS)
 

@@ -1,4 +1,4 @@
-"""The stand itself: it can be trusted, leaves nothing behind, and says what it lacks."""
+"""The stand itself: it behaves like AWS, leaves nothing behind, and names missing programs."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ HOST = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 
 
 def traces(name: str) -> list[str]:
-    """Return the processes, mounts, control groups and files of the machine that have *name* in them."""
+    """Return the machine's processes, mounts, control groups and files that contain *name*."""
     found = []
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):  # it has ended
+        with contextlib.suppress(OSError):  # the process has ended
             found.append(entry.read_text().replace("\0", " "))
     found += Path("/proc/mounts").read_text().splitlines()
     found += map(str, Path("/sys/fs/cgroup").rglob(f"*{name}*"))
@@ -45,7 +45,7 @@ def traces(name: str) -> list[str]:
 
 
 def test_it_leaves_nothing_behind() -> None:
-    """No process, mount, control group, file, address or port outlives the stand, though a container still ran."""
+    """No process, mount, control group, file, address or port outlives the stand, even if a container still ran."""
     with Stand() as stand:
         image = stand.push()
         pull(stand.engine.client, image, stand.aws.issue("ecr", REGION, stand.worker).password)
@@ -60,7 +60,7 @@ def test_it_leaves_nothing_behind() -> None:
 
 
 def test_a_swarm_leaves_nothing_behind() -> None:
-    """Nor does anything outlive a second engine on a network of its own, in a Swarm whose service still ran."""
+    """The same holds for a second engine on another network, in a Swarm with a running service."""
     interfaces = Path("/proc/net/dev").read_text().count(":")
     with Stand() as stand, stand.second_engine() as worker, swarm(stand.engine, worker):
         name = stand.directory.name
@@ -78,7 +78,7 @@ def test_a_swarm_leaves_nothing_behind() -> None:
 
 
 def running(manager: APIClient) -> list[str]:
-    """Return the tasks of the Swarm that run."""
+    """Return the running tasks of the Swarm."""
     return [task["ID"] for task in manager.tasks() if task["Status"]["State"] == "running"]
 
 
@@ -94,7 +94,7 @@ def test_two_at_the_same_time() -> None:
 
 
 def pull(client: APIClient, image: str, password: str) -> None:
-    """Pull an image with a password, and raise what is wrong with it."""
+    """Pull an image with a password, and raise the error if it fails."""
     client.pull(image, auth_config={"username": "AWS", "password": password})
 
 
@@ -115,7 +115,7 @@ def pull(client: APIClient, image: str, password: str) -> None:
     ids=["fine", "expired", "other-region", "no-repository", "no-tag"],
 )
 def test_it_refuses_in_ecrs_words(repository: str, region: str, lifetime: float, words: str, stand: Stand) -> None:
-    """Only a live token of the registry's region opens it, and what is refused is refused as ECR does."""
+    """The registry accepts only a valid token of its region, and refuses others with ECR's messages."""
     stand.push("app")
     stand.aws.lifetime = lifetime
     token = stand.aws.issue("ecr", region, stand.worker)
@@ -128,13 +128,13 @@ def test_it_refuses_in_ecrs_words(repository: str, region: str, lifetime: float,
 
 
 def test_it_refuses_the_anonymous(stand: Stand) -> None:
-    """Without a login there is no pull."""
+    """A pull without a login fails."""
     with pytest.raises(APIError, match="no basic auth credentials"):
         stand.engine.client.pull(stand.push(), auth_config={})
 
 
 def test_tests_are_found_before_it_installs_anything(tmp_path: Path) -> None:
-    """On a machine without the programs of the stand, no module of tests fails when it is imported."""
+    """On a machine without the stand's programs, all test modules can be imported."""
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"],
         capture_output=True,
@@ -147,8 +147,8 @@ def test_tests_are_found_before_it_installs_anything(tmp_path: Path) -> None:
 
 
 def test_it_says_what_is_missing() -> None:
-    """Where it cannot run, it fails with one sentence that says what to do."""
-    # Once all is imported: somebody else may not be able to read where this repository is.
+    """If the stand cannot run, it fails with a message that says what to do."""
+    # Switch users after all imports: another user may not be able to read this repository.
     program = "import os\nfrom tests.stand import Stand\nos.seteuid(65534)\nwith Stand(): pass"
     done = subprocess.run(
         [sys.executable, "-c", program],

@@ -1,4 +1,4 @@
-"""A Swarm of two engines: the worker node pulls with the token that the manager was given."""
+"""A Swarm of two engines: the worker node pulls with the token that the manager got."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ON_WORKER = ["node.role==worker"]
 
 @pytest.fixture
 def stand(swarm_stand: Stand) -> Stand:
-    """Provide the stand whose engine manages a Swarm."""
+    """Provide a stand whose engine manages a Swarm."""
     return swarm_stand
 
 
@@ -45,7 +45,7 @@ def run(image: str, operator: type[DockerSwarmOperator] = EcrDockerSwarmOperator
 
 
 def test_the_node_pulls_with_the_managers_token(stand: Stand, worker: Engine) -> None:
-    """One token: with it the manager asks for the image, and the worker node, which alone pulls it, pulls."""
+    """One token: the manager checks the image with it, and the worker node pulls with it."""
     image = stand.push("on-worker")
     run(image)
     assert worker.has(image)
@@ -54,7 +54,7 @@ def test_the_node_pulls_with_the_managers_token(stand: Stand, worker: Engine) ->
     assert (call.operation, call.region, call.arn) == ("GetAuthorizationToken", REGION, stand.worker.arn)
     [token] = stand.aws.tokens
     asked = [request for request in stand.registry.requests if "/manifests/" in request.path]
-    # containerd's store sends its login once it is asked for one.
+    # containerd's store sends its login only when the registry requests it.
     assert {(request.client, request.login) for request in asked if request.status != 401} == {
         (ADDRESS, f"AWS:{token.password}"),
         (SECOND_NODE, f"AWS:{token.password}"),
@@ -62,7 +62,7 @@ def test_the_node_pulls_with_the_managers_token(stand: Stand, worker: Engine) ->
 
 
 def test_swarm_itself_hides_why(stand: Stand) -> None:
-    """DockerSwarmOperator has no login, and says nothing of it."""
+    """DockerSwarmOperator has no login, and does not report that."""
     with pytest.raises(AirflowException, match=r"^Service did not complete: {'ID': '\w+'.*}$"):
         run(stand.push("without-login"), DockerSwarmOperator)
     [task] = stand.engine.client.tasks()
@@ -70,7 +70,7 @@ def test_swarm_itself_hides_why(stand: Stand) -> None:
 
 
 def test_no_token(stand: Stand) -> None:
-    """Without a token there is no service, and the error says whose permission is missing."""
+    """Without a token, no service is created, and the error names the identity that lacks the permission."""
     stand.worker.may_get_token = False
     image = stand.push("no-token")
     sentence = rf"^{image}: not pulled\. .*{stand.worker.arn} is not authorized to perform: ecr:GetAuthorizationToken"
@@ -88,7 +88,7 @@ def test_no_token(stand: Stand) -> None:
     ids=["tag", "repository"],
 )
 def test_no_such_image(repository: str, reason: str, stand: Stand) -> None:
-    """An image that the registry does not have fails before a service exists."""
+    """A missing image fails before a service is created."""
     host, _, _ = stand.push().partition("/")
     sentence = rf"^{host}/{repository}: not pulled from Amazon ECR registry {ACCOUNT} in {REGION} for .+\. {reason}"
     with pytest.raises(EcrPullError, match=sentence):
@@ -97,7 +97,7 @@ def test_no_such_image(repository: str, reason: str, stand: Stand) -> None:
 
 
 def test_repository_policy_of_another_account(stand: Stand, worker: Engine) -> None:
-    """An image of an account that does not admit us is refused with the reason; once admitted, it runs."""
+    """An image of an account that does not admit the worker fails with the reason; once admitted, it runs."""
     image = stand.push("shared", account=OTHER_ACCOUNT)
     with pytest.raises(EcrPullError, match=f"{stand.worker.arn} is not authorized to perform: ecr:BatchGetImage"):
         run(image)
@@ -108,7 +108,7 @@ def test_repository_policy_of_another_account(stand: Stand, worker: Engine) -> N
 
 
 def test_dead_token(stand: Stand) -> None:
-    """A token that died on its way is asked for anew, once, and then named as such."""
+    """If a token expires on its way, one new token is tried; if that expires, too, the error says so."""
     stand.aws.lifetime = 0
     with pytest.raises(EcrPullError, match=r"The registry refused the token, .* A new token did not help"):
         run(stand.push("dead-token"))
@@ -118,7 +118,7 @@ def test_dead_token(stand: Stand) -> None:
 
 @pytest.mark.parametrize("tty", [False, True])
 def test_logs(tty: bool, stand: Stand, worker: Engine, capsys: pytest.CaptureFixture[str]) -> None:
-    """The task's log has each line that the service prints, whether or not on a terminal."""
+    """The task's log has every line that the service prints, with and without a terminal."""
     image = stand.push("logs")
     printed = ["first line", "ünd the second", "  third"]
     script = "".join(f"echo '{line}'; " for line in printed) + "until [ -e /done ]; do sleep 1; done"
@@ -136,7 +136,7 @@ def test_logs(tty: bool, stand: Stand, worker: Engine, capsys: pytest.CaptureFix
 
 
 def test_dockerswarmoperator_dies_of_a_terminal(stand: Stand) -> None:
-    """DockerSwarmOperator cannot read a terminal's log; once it can, ours need not mend it."""
+    """DockerSwarmOperator cannot read a terminal's log; if this changes, our workaround can be removed."""
     image = stand.push("terminal")
     token = stand.aws.issue("ecr", REGION, stand.worker)
     parameters: dict[str, Any] = {"image": image, "placement": ON_WORKER, "tty": True}
@@ -148,7 +148,7 @@ def test_dockerswarmoperator_dies_of_a_terminal(stand: Stand) -> None:
 
 
 def test_environment(stand: Stand) -> None:
-    """Variables of all three kinds reach the container; Airflow is shown the public ones."""
+    """Variables of all three kinds reach the container; Airflow shows only the public ones."""
     task = EcrDockerSwarmOperator(
         task_id="task",
         image=stand.push("environment"),
@@ -166,7 +166,7 @@ def test_environment(stand: Stand) -> None:
 
 
 def test_service_in_ones_own_code(stand: Stand) -> None:
-    """In one's own code, the client of an EcrDockerHook creates services in the same way."""
+    """In your own code, the client of an EcrDockerHook creates services in the same way."""
     client = EcrDockerHook(base_url=stand.engine.url).get_conn()
     with pytest.raises(EcrPullError, match="ImageNotFound"):
         client.create_service(TaskTemplate(ContainerSpec(f"{stand.push('own')}-not")))

@@ -1,4 +1,4 @@
-"""What a browser shows of our tasks, in a running Airflow 2 and a running Airflow 3."""
+"""Our tasks in the browser, in a running Airflow 2 and a running Airflow 3."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ FIELDS = {
     "publish": ["reports/publish:stable", OTHER_ACCOUNT, "us-west-"],
     "total": [f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/python:", "op_args"],
 }
-# A process that opens a browser, and says so, and is then killed.
+# A process that opens a browser, reports it, and is then killed.
 OPENS = """
 import sys, time
 from pathlib import Path
@@ -76,7 +76,7 @@ with Browser(Path(sys.argv[1])) as browser:
 def pages(
     installed: tuple[str, Path], running_stand: Stand, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Pages]:
-    """Let Airflow run the DAG, log in, and provide what can then be seen of it."""
+    """Run the DAG in Airflow, log in, and provide the pages."""
     version, python = installed
     stand, directory = running_stand, tmp_path_factory.mktemp("ui")
     stand.aws.reset()
@@ -107,7 +107,7 @@ def pages(
 
 @pytest.mark.parametrize("task_id", LINKS)
 def test_link(task_id: str, pages: Pages) -> None:
-    """A task has a link to its image, whether it has succeeded or failed, and however its image is written."""
+    """A task has a link to its image, whether it succeeded or failed, and for every form of image name."""
     pages.details(task_id)
     assert pages.browser.find("a", LINK).get_dom_attribute("href") == LINKS[task_id]
 
@@ -116,13 +116,13 @@ def test_no_link(pages: Pages) -> None:
     """A task whose image is not in Amazon ECR has no link to it."""
     pages.details("elsewhere")
     pages.browser.wait(lambda: pages.browser.has_loaded(pages.links_path), "the answer with the links")
-    # Airflow 2 shows one that leads nowhere.
+    # Airflow 2 shows a link without a target.
     assert [link for link in pages.browser.all("a", LINK) if link.get_dom_attribute("href")] == []
 
 
 @pytest.mark.parametrize(("task_id", "operator"), [("publish", "EcrDockerOperator"), ("total", "@task.ecr_docker")])
 def test_operator(task_id: str, operator: str, pages: Pages) -> None:
-    """A task says what it is an operator of."""
+    """A task shows the name of its operator."""
     pages.task(task_id)
     words = squeezed(f"Operator {operator}")
     pages.browser.wait(lambda: words in squeezed(pages.browser.text()), words)
@@ -130,25 +130,25 @@ def test_operator(task_id: str, operator: str, pages: Pages) -> None:
 
 @pytest.mark.parametrize("task_id", FIELDS)
 def test_fields(task_id: str, pages: Pages) -> None:
-    """Templated fields can be read as they were rendered."""
+    """Templated fields show their rendered values."""
     pages.fields(task_id)
     values = [squeezed(value) for value in FIELDS[task_id]]
     pages.browser.wait(lambda: all(value in squeezed(pages.browser.text()) for value in values), f"{FIELDS[task_id]}")
 
 
 def squeezed(text: str) -> str:
-    """Return *text* without white space, which colours bring in, and without the numbers of lines."""
+    """Return *text* without white space, which highlighting adds, and without line numbers."""
     return "".join(re.sub(r"(?m)^[0-9]$", "", text).split())
 
 
 def unfold(pages: Pages, task_id: str, image: str) -> None:
-    """Go to a task's log, and unfold the group with the pull."""
+    """Open a task's log, and unfold the group of the pull."""
     pages.log(task_id)
     pages.browser.find("span", f"▶ Pulling docker image {image}").click()
 
 
 def test_log_and_its_groups(pages: Pages) -> None:
-    """The log has the pull in a group that unfolds, and the container's output below."""
+    """The log shows the pull in a group that unfolds, and the container's output below it."""
     inside = "asking for an authorization token"
     pages.log("extract")
     pages.browser.wait(lambda: "day 2026-11-21" in pages.browser.text(), "the container's output")
@@ -158,14 +158,14 @@ def test_log_and_its_groups(pages: Pages) -> None:
 
 
 def test_reason_of_a_failure(pages: Pages) -> None:
-    """The log of a task that has failed says why."""
+    """The log of a failed task shows the reason."""
     unfold(pages, "publish", IMAGES["publish"])
     sentence = f"account {OTHER_ACCOUNT} has to allow ecr:BatchGetImage"
     pages.browser.wait(lambda: sentence in pages.browser.text(), sentence)
 
 
 def test_picture(pages: Pages, request: pytest.FixtureRequest) -> None:
-    """The documentation's picture, taken anew: of Airflow 2 a link, of Airflow 3 a log."""
+    """The documentation's pictures can be retaken: a link in Airflow 2, a log in Airflow 3."""
     if isinstance(pages, OldPages):
         name = "airflow-2.png"
         pages.details("publish")
@@ -177,7 +177,7 @@ def test_picture(pages: Pages, request: pytest.FixtureRequest) -> None:
     picture = pages.browser.picture()
     assert size(picture) == SIZE
     assert 0 < shown.rect["y"] < SIZE[1]
-    # A blank page takes a tenth of that.
+    # A blank page has a tenth of that size.
     assert len(picture) > 40_000
     if request.config.getoption("--renew-pictures"):
         PICTURES.mkdir(exist_ok=True)
@@ -191,7 +191,7 @@ def size(picture: bytes) -> tuple[int, int]:
 
 
 def test_kept_pictures() -> None:
-    """``dags/README.md`` shows each picture that is kept; they are whole, and small enough for a repository."""
+    """``dags/README.md`` shows every stored picture; they are complete, and small enough for a repository."""
     kept = sorted(PICTURES.iterdir())
     text = (ROOT / "dags" / "README.md").read_text()
     assert [path.name for path in kept] == ["airflow-2.png", "airflow-3.png"]
@@ -204,7 +204,7 @@ def test_kept_pictures() -> None:
 
 
 def test_browser_does_not_outlive_its_test() -> None:
-    """When the test's own process is killed, all of the browser is gone."""
+    """When the test's own process is killed, all processes of the browser end."""
     with tempfile.TemporaryDirectory() as directory:
         place = Path(directory) / "browser"
         process = subprocess.Popen(

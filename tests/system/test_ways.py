@@ -40,7 +40,7 @@ NO_RESULT = {("skipped", -1): "skipped", ("no_xcom", -1): "success"}
 
 
 def test_every_way(stand: Stand, test_dags: AirflowHome) -> None:
-    """Mapped, templated, grouped, retried, skipped, timed out, subclassed: each does what DockerOperator would."""
+    """Mapped, templated, grouped, retried, skipped, timed out, subclassed: each behaves as with DockerOperator."""
     stand.push("app", image=build("app"))
     stand.push("other", image=build("other"))
     stand.push("theirs", account=OTHER_ACCOUNT, region=OTHER_REGION, image=build("theirs"))
@@ -50,12 +50,12 @@ def test_every_way(stand: Stand, test_dags: AirflowHome) -> None:
     assert {**dict.fromkeys(RESULTS, "success"), **NO_RESULT} == run.states, run.log
     assert run.results == RESULTS
     assert "cannot be called outside" not in run.log
-    # Three images, three pulls, three tokens, each in its image's region.
+    # Three images need three pulls and three tokens, each from its image's region.
     assert sorted(call.region for call in stand.aws.token_calls()) == [REGION, REGION, OTHER_REGION]
 
 
 def test_time_out(stand: Stand, test_dags: AirflowHome) -> None:
-    """A task that is out of time fails, and its container is gone."""
+    """A task that times out fails, and its container is removed."""
     stand.push("app")
     run = test_dags.run("time_out", stand.environment)
     assert run.states == {("timed_out", -1): "failed"}, run.log
@@ -64,7 +64,7 @@ def test_time_out(stand: Stand, test_dags: AirflowHome) -> None:
 
 
 def test_disk(stand: Stand, test_dags: AirflowHome) -> None:
-    """``image_retention`` works by operator, function and mapped, beside a hook of one's own; not after a failure."""
+    """``image_retention`` works with operator, decorator, mapping and a hook of your own, but not after a failure."""
     for repository in ("operator", "function", "mapped", "failing"):
         old = stand.push(repository, "0")
         EcrDockerOperator(task_id="before", image=old, auto_remove="force", image_retention=timedelta(1)).execute({})
@@ -77,7 +77,7 @@ def test_disk(stand: Stand, test_dags: AirflowHome) -> None:
 
 
 def test_serialized_dags(stand: Stand, test_dags: AirflowHome, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The serialized DAGs hold our parameters, and neither an engine, nor a hook, nor a secret."""
+    """The serialized DAGs contain our parameters, but no engine, hook or secret."""
     monkeypatch.setenv("AIRFLOW_CONN_ECR", "docker://AWS:secret-of-the-connection@registry.example.com")
     serialized = test_dags.serialize()
     for expected in ("registry_id", "region_name", "aws_conn_id", "greeting", OTHER_ACCOUNT):

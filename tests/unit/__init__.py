@@ -1,1 +1,1 @@
-"""Units: pure tables, AWS's API on the wire, and an engine that only records."""
+"""Unit tests: pure functions, AWS's API over HTTP, and an engine that only records."""

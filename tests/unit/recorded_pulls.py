@@ -1,4 +1,4 @@
-"""Pulls as a real engine reported them (Docker Engine 20.10.24), recorded on the stand."""
+"""Pulls recorded on the stand from a real engine (Docker Engine 20.10.24)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 
 def items(recorded: str) -> list[tuple[float, dict[str, Any]]]:
-    """Return the items of a recorded pull, each after the seconds at which it came.
+    """Return the items of a recorded pull, each with its time in seconds.
 
-    A line is: seconds, id or ``-``, status, and bytes of how many, where they were said.
+    A line has: seconds, id or ``-``, status, and, if reported, current and total bytes.
     """
     found = re.findall(r"^(\S+) (\S+) (.+?)(?: (\d+)/(\d*))?$", recorded, re.MULTILINE)
     return [(float(seconds), _item(*rest)) for seconds, *rest in found]
@@ -124,7 +124,7 @@ UNKNOWN = """
 0.65 - Digest: sha256:4e552301a91759fee60a1dca250f7cc922c66c992cf857169969fb146c088c46
 0.65 - Status: Downloaded newer image for 123456789012.dkr.ecr.eu-west-1.amazonaws.com/rec:2
 """
-"""Six layers that are there, and one from a server that does not say how long it is."""
+"""Six layers that the engine has, and one from a server that does not report its size."""
 
 RESUMED = """
 0.04 3 Pulling from rec
@@ -163,4 +163,4 @@ RESUMED = """
 6.57 - Digest: sha256:4253d063cf725adc457e65e736e4bfc0cbf34189b99057d79fe75cf2e00b1f71
 6.58 - Status: Downloaded newer image for 123456789012.dkr.ecr.eu-west-1.amazonaws.com/rec:3
 """
-"""A layer whose transfer breaks off after 524288 bytes, and is gone on with."""
+"""A layer whose transfer breaks off after 524288 bytes, and then resumes."""

@@ -1,4 +1,4 @@
-"""The steps of a check, for the engine's rarer answers; the command and the common ones are in the system tests."""
+"""The steps of a check for rare answers of the engine; the system tests cover the command and the common answers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def found(*platforms: tuple[str, str], kind: str = MANIFEST) -> tuple[int, dict[
 
 
 def steps(engine: RecordingEngine, answer: tuple[int, Any], image: str = f"{HOST}/app:1") -> dict[str, Step]:
-    """Return the steps of a check on *engine*, an ``arm64`` one, which answers like this about the image."""
+    """Return the steps of a check on an ``arm64`` *engine* that gives this answer about the image."""
     engine.answers["/version"] = (200, {"ApiVersion": "1.41", "Version": "27.0.1", "Os": "linux", "Arch": "arm64"})
     engine.answers[f"/distribution/{quote(image, safe='/:')}/json"] = answer
     return {step.name: step for step in run(image, docker_url=engine.url)}
@@ -44,7 +44,7 @@ def steps(engine: RecordingEngine, answer: tuple[int, Any], image: str = f"{HOST
 def test_whatever_goes_wrong_is_a_step(
     parameters: dict[str, str], name: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An unexpected error is a step too, so that machines always get an answer."""
+    """An unexpected error becomes a step, too, so that scripts always get an answer."""
     monkeypatch.setenv("AWS_PROFILE", "gone")
     *_, last = run(**parameters)
     assert (last.name, last.ok) == (name, False)
@@ -58,7 +58,7 @@ def test_whatever_goes_wrong_is_a_step(
 def test_refusal_is_in_the_words_of_aws(
     status: int, message: str, name: str, engine: RecordingEngine, aws: Aws
 ) -> None:
-    """A refusal is in AWS's words, as in the task, whatever the engine says."""
+    """A refusal shows AWS's reason, as in the task, whatever the engine reports."""
     failure = {"failureCode": "ImageNotFound", "failureReason": "Requested image not found"}
     aws.operations["BatchGetImage"] = lambda *_: {"images": [], "failures": [failure]}
     *_, last = steps(engine, (status, {"message": message}), f"{HOST}/app:1").values()
@@ -69,7 +69,7 @@ def test_refusal_is_in_the_words_of_aws(
 
 @pytest.mark.parametrize("answer", [(403, b"forbidden by the proxy"), (404, b"Not Found")], ids=["proxy", "podman"])
 def test_engine_that_does_not_ask_registries(answer: tuple[int, bytes], engine: RecordingEngine, aws: Aws) -> None:
-    """If the engine does not ask registries, or may not, nothing is known about the image, and nothing is wrong."""
+    """If the engine cannot or may not query registries, the steps of the image are unknown, not failed."""
     done = steps(engine, answer)
     assert [done[name].ok for name in ("token", "registry", "digest", "architecture")] == [True, None, None, None]
     assert "something else than a Docker engine answered" in done["registry"].text
@@ -77,7 +77,7 @@ def test_engine_that_does_not_ask_registries(answer: tuple[int, bytes], engine: 
 
 
 def test_token_that_expired_on_its_way(engine: RecordingEngine, aws: Aws) -> None:
-    """As in a task, one new token is tried where the registry says that the token has expired."""
+    """As in a task, one new token is tried if the registry reports an expired token."""
 
     class Once(dict[str, Any]):
         def get(self, path: str, default: Any = None) -> Any:
@@ -106,7 +106,7 @@ def test_token_that_expired_on_its_way(engine: RecordingEngine, aws: Aws) -> Non
     ids=["same", "older", "list", "other", "system", "other-spelling", "none"],
 )
 def test_architecture(platforms: list[tuple[str, str]], ok: bool | None, engine: RecordingEngine, aws: Aws) -> None:
-    """It fits, or not; where one of the two is spelled in an unknown way, that is not known."""
+    """The architecture matches or not; if either name is unknown, so is the result."""
     step = steps(engine, found(*platforms))["architecture"]
     assert step.ok is ok
     assert aws.tokens
@@ -121,13 +121,13 @@ def test_architecture(platforms: list[tuple[str, str]], ok: bool | None, engine:
     ],
 )
 def test_no_platform(kind: str, ok: bool | None, engine: RecordingEngine, aws: Aws) -> None:
-    """Of an OCI manifest, an engine never names the platform; of Docker's own kind, it does if it can."""
+    """An engine never reports the platform of an OCI manifest; for Docker's own manifests, it does if it can."""
     step = steps(engine, found(kind=kind))["architecture"]
     assert (step.ok, bool(aws.tokens)) == (ok, True)
 
 
 def test_other_system_in_containerds_store(engine: RecordingEngine, aws: Aws) -> None:
-    """With containerd's store, an engine pulls and starts what claims to be for another system."""
+    """With containerd's store, an engine pulls and starts an image labelled for another system."""
     engine.answers["/info"] = (200, {"DriverStatus": [["driver-type", "io.containerd.snapshotter.v1"]]})
     step = steps(engine, found(("windows", "arm64")))["architecture"]
     assert (step.ok, bool(aws.tokens)) == (None, True)
@@ -138,21 +138,21 @@ def test_other_system_in_containerds_store(engine: RecordingEngine, aws: Aws) ->
     "kind", ["application/vnd.docker.distribution.manifest.list.v2+json", "application/vnd.oci.image.index.v1+json"]
 )
 def test_list_of_one(kind: str, engine: RecordingEngine, aws: Aws) -> None:
-    """Of a list, the engine pulls nothing that does not fit, be it the only one."""
+    """The engine pulls nothing from a list without a match, even if it has only one entry."""
     step = steps(engine, found(("linux", "amd64"), kind=kind))["architecture"]
     assert (step.ok, "There is no image for the platform that the engine runs" in step.text) == (False, True)
     assert aws.tokens
 
 
 def test_answer_without_expiry(engine: RecordingEngine, aws: Aws) -> None:
-    """A token without an expiry is a token."""
+    """A token without an expiry is valid."""
     aws.authorization_data = [{"authorizationToken": "QVdTOnNlY3JldA=="}]
     step = steps(engine, found(("linux", "arm64")))["token"]
     assert step == Step("token", ok=True, text=f"for Amazon ECR registry {ACCOUNT} in eu-west-1")
 
 
 def test_engine_that_goes_away(engine: RecordingEngine, aws: Aws) -> None:
-    """An error of the engine itself is in docker-py's words, as in a task."""
+    """An error of the engine itself shows docker-py's message, as in a task."""
     engine.answers["/version"] = (500, {"message": "out of order"})
     *_, last = run(f"{HOST}/app:1", docker_url=engine.url)
     assert (last.name, last.ok) == ("engine", False)

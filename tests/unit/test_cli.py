@@ -1,4 +1,4 @@
-"""The command line's arguments, and what Airflow sees of it; what it then does is in the system tests."""
+"""The command line's arguments and its use in Airflow; the system tests cover the check itself."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LIGHT = "import sys; import ecr_docker_operator.check.cli; print({'airflow', 'do
 
 
 def prepare(engine: RecordingEngine) -> None:
-    """Let *engine* know the image's registry."""
+    """Make *engine* know the image's registry."""
     engine.answers["/version"] = (200, {"ApiVersion": "1.41", "Version": "27.0.1", "Os": "linux", "Arch": "arm64"})
     engine.answers[f"/distribution/{IMAGE}/json"] = (
         200,
@@ -41,7 +41,7 @@ def prepare(engine: RecordingEngine) -> None:
 
 
 def check(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command in a process of its own, as its output is no longer Python's alone."""
+    """Run the command in a separate process, because it writes to the file descriptors directly."""
     command = [sys.executable, "-m", "ecr_docker_operator", "check", *arguments]
     return subprocess.run(command, env={**os.environ}, capture_output=True, text=True, check=False)
 
@@ -59,7 +59,7 @@ def check(*arguments: str) -> subprocess.CompletedProcess[str]:
     ],
 )
 def test_arguments_that_cannot_be_right(arguments: list[str], capfd: pytest.CaptureFixture[str]) -> None:
-    """Invalid arguments end with status 2 and the usage, on standard error."""
+    """Invalid arguments end with status 2 and the usage on standard error."""
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     out, errors = capfd.readouterr()
@@ -69,20 +69,20 @@ def test_arguments_that_cannot_be_right(arguments: list[str], capfd: pytest.Capt
 
 
 def test_arguments_are_the_operators() -> None:
-    """All arguments but the last two are parameters of the operator, by the same name."""
+    """All arguments but the last two are parameters of the operator with the same name."""
     parameters = {**signature(DockerOperator).parameters, **signature(EcrDockerOperator).parameters}
     names = [flag.removeprefix("--").replace("-", "_") for flag in ARGUMENTS]
     assert [name for name in names if name not in parameters] == ["json", "verbose"]
 
 
 def test_loading_it_costs_nothing() -> None:
-    """Airflow loads the file whenever its command line is used: it loads none of Airflow, docker-py and boto3."""
+    """Airflow loads the module for each of its commands, so it imports none of Airflow, docker-py and boto3."""
     done = subprocess.run([sys.executable, "-c", LIGHT], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
 
 
 def test_airflow_finds_the_commands() -> None:
-    """What the provider info names returns Airflow's own kind of command, with all arguments."""
+    """The function that the provider info names returns Airflow's command objects with all arguments."""
     assert get_provider_info()["cli"] == [f"{get_commands.__module__}.{get_commands.__name__}"]
     [group] = get_commands()
     [command] = group.subcommands
@@ -92,7 +92,7 @@ def test_airflow_finds_the_commands() -> None:
 
 @pytest.mark.slow
 def test_one_document(engine: RecordingEngine, aws: Aws) -> None:
-    """With ``--json``, all of standard output is one document, whatever this version of Airflow writes there."""
+    """With ``--json``, standard output is exactly one document, whatever this version of Airflow prints."""
     prepare(engine)
     done = check(IMAGE, "--docker-url", engine.url, "--json")
     document: dict[str, Any] = json.loads(done.stdout)
@@ -123,7 +123,7 @@ def test_one_document(engine: RecordingEngine, aws: Aws) -> None:
     ],
 )
 def test_where_the_result_goes(redirected: str, status: int, out: str, engine: RecordingEngine, aws: Aws) -> None:
-    """The result of a check is its status even where nothing can be written; that it was not read is another status."""
+    """The status is the result if output is closed, and 3 if a full disk or a closed pipe loses the output."""
     prepare(engine)
     command = f"set -o pipefail; '{sys.executable}' -m ecr_docker_operator check {IMAGE} --docker-url {engine.url}"
     done = subprocess.run(["bash", "-c", f"{command} {redirected}"], capture_output=True, text=True, check=False)
@@ -138,7 +138,7 @@ def test_where_the_result_goes(redirected: str, status: int, out: str, engine: R
 def test_interrupt(engine: RecordingEngine, aws: Aws) -> None:
     """An interrupt ends the check quietly."""
     prepare(engine)
-    # Who runs the tests in the background lets them, and what they start, ignore interrupts.
+    # Processes that run in the background ignore interrupts, and so do their children.
     command = ["env", "--default-signal=INT", sys.executable, "-m", "ecr_docker_operator", "check", IMAGE]
     process = subprocess.Popen([*command, "--docker-url", engine.url], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     aws.at_call = lambda: process.send_signal(signal.SIGINT)
@@ -149,7 +149,7 @@ def test_interrupt(engine: RecordingEngine, aws: Aws) -> None:
 
 @pytest.mark.slow
 def test_cross(engine: RecordingEngine, aws: Aws) -> None:
-    """The first cross is the last line, and the exit status is 1; Airflow, of any version, writes nothing."""
+    """The first cross is the last line, and the exit status is 1; no version of Airflow adds output."""
     prepare(engine)
     engine.answers[f"/distribution/{IMAGE}/json"] = (404, {"message": "manifest unknown: Requested image not found"})
     done = check(IMAGE, "--docker-url", engine.url)

@@ -1,4 +1,4 @@
-"""The sentence for each way in which an engine cannot be connected to."""
+"""The error message for each failure to connect to an engine."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ REFUSED = (
     f"{DOWN}: not connected to the Docker engine. Connection refused. "
     "Start the engine there, or set docker_url to where it is."
 )
-# With a version, DockerHook does not ask for one first, and meets another exception.
+# With a version, DockerHook does not query the engine first, and catches another exception.
 VERSIONS = pytest.mark.parametrize("api_version", [None, "1.41"])
 
 
 def failure(docker_url: str | list[str], **parameters: Any) -> str:
-    """Return what a task says that cannot connect to an engine."""
+    """Return the error message of a task that cannot connect to an engine."""
     with pytest.raises(EcrEngineError) as caught:
         EcrDockerOperator(task_id="task", image=IMAGE, docker_url=docker_url, **parameters).execute({})
     return str(caught.value)
@@ -41,7 +41,7 @@ def failure(docker_url: str | list[str], **parameters: Any) -> str:
 
 @VERSIONS
 def test_no_socket(api_version: str | None, tmp_path: Path) -> None:
-    """Where there is no socket, no engine runs."""
+    """If the socket does not exist, no engine is running."""
     url = f"unix://{tmp_path}/docker.sock"
     assert failure(url, api_version=api_version) == (
         f"{url}: not connected to the Docker engine. No such file or directory. "
@@ -51,13 +51,13 @@ def test_no_socket(api_version: str | None, tmp_path: Path) -> None:
 
 @VERSIONS
 def test_connection_refused(api_version: str | None) -> None:
-    """Where nobody listens, no engine runs."""
+    """If the connection is refused, no engine is running."""
     assert failure(DOWN, api_version=api_version) == REFUSED
 
 
 @VERSIONS
 def test_no_such_host(api_version: str | None) -> None:
-    """A host whose name nobody knows; what the system says to that depends on its resolver."""
+    """An unknown host name fails; the system's message depends on its resolver."""
     url = "tcp://engine.invalid:2375"
     answer = "(Name or service not known|Temporary failure in name resolution|No address associated with hostname)"
     expected = (
@@ -70,7 +70,7 @@ def test_no_such_host(api_version: str | None) -> None:
 @pytest.mark.slow
 @VERSIONS
 def test_no_answer(api_version: str | None) -> None:
-    """An engine that takes connections, and says nothing, is waited for as long as ``timeout`` says."""
+    """If an engine accepts connections but never answers, the task waits for ``timeout``."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
         assert failure(url, api_version=api_version, timeout=1) == (
@@ -81,7 +81,7 @@ def test_no_answer(api_version: str | None) -> None:
 
 @VERSIONS
 def test_engine_refuses(api_version: str | None, engine: RecordingEngine) -> None:
-    """What an engine, or a proxy before it, answers to the first question is passed on."""
+    """The error contains the answer of an engine, or of a proxy in front of it, to the first request."""
     for path in ("/version", "/_ping"):
         engine.answers[path] = (503, {"message": "try the other one"})
     assert failure(engine.url, api_version=api_version) == (
@@ -90,7 +90,7 @@ def test_engine_refuses(api_version: str | None, engine: RecordingEngine) -> Non
 
 
 def test_no_tls_at_that_port(engine: RecordingEngine, tmp_path: Path) -> None:
-    """An engine that is spoken to over TLS, and does not speak it."""
+    """TLS to an engine that does not use TLS fails."""
     expected = (
         rf"{engine.url}: not connected to the Docker engine\. (wrong version number|record layer failure)\. "
         r"That port does not use TLS: correct it, or omit tls_ca_cert, tls_client_cert and tls_client_key\."
@@ -109,7 +109,7 @@ def test_no_tls_at_that_port(engine: RecordingEngine, tmp_path: Path) -> None:
     ],
 )
 def test_words_for_a_refused_certificate(answer: str) -> None:
-    """Go and OpenSSL have, version by version, other words for a client certificate that the engine refuses."""
+    """Versions of Go and OpenSSL word the refusal of a client certificate differently."""
     assert str(EcrEngineError.not_connected({DOWN: answer})) == (
         f"{DOWN}: not connected to the Docker engine. {answer}. "
         "The engine did not accept the worker's certificate, or got none: set tls_client_cert, and its key in "
@@ -118,7 +118,7 @@ def test_words_for_a_refused_certificate(answer: str) -> None:
 
 
 def test_second_engine(engine: RecordingEngine, logged: Callable[[str], int]) -> None:
-    """If the first engine is down, the second is used, and DockerHook's log says why."""
+    """If the first engine is down, the second is used, and DockerHook's log shows the reason."""
     hook = EcrDockerHook(base_url=[DOWN, engine.url])
     hook.get_conn()
     assert [asked.path for asked in engine.asked] == ["/version", "/_ping"]
@@ -126,7 +126,7 @@ def test_second_engine(engine: RecordingEngine, logged: Callable[[str], int]) ->
 
 
 def test_every_engine_down() -> None:
-    """If all are down, the error has the reason of each, and docker-py's last error is the cause."""
+    """If all engines are down, the error has the reason for each, and docker-py's last error is the cause."""
     with pytest.raises(EcrEngineError) as caught:
         EcrDockerHook(base_url=[DOWN, "tcp://127.0.0.1:2"]).get_conn()
     assert str(caught.value) == f"{REFUSED} {REFUSED.replace(DOWN, 'tcp://127.0.0.1:2')}"
@@ -134,7 +134,7 @@ def test_every_engine_down() -> None:
 
 
 def test_second_engine_that_dockerhook_does_not_try(engine: RecordingEngine) -> None:
-    """With ``api_version``, DockerHook gives up after the first engine; the sentence says so."""
+    """With ``api_version``, DockerHook gives up after the first engine, and the error says so."""
     assert failure([DOWN, engine.url], api_version="1.41") == (
         f"{REFUSED} The next URL of docker_url is tried only if api_version is omitted."
     )
@@ -142,7 +142,7 @@ def test_second_engine_that_dockerhook_does_not_try(engine: RecordingEngine) -> 
 
 
 def test_connection_after_a_failure(engine: RecordingEngine) -> None:
-    """A hook that could not connect can do so later."""
+    """A hook that failed to connect can connect later."""
     urls = [DOWN]
     hook = EcrDockerHook(base_url=urls)
     with pytest.raises(EcrEngineError):
@@ -163,7 +163,7 @@ def test_connection_after_a_failure(engine: RecordingEngine) -> None:
 def test_login_elsewhere(
     connection: dict[str, Any], error: type[Exception], engine: RecordingEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What goes wrong with a login for another registry is not about the engine, and stays as it was."""
+    """A failed login for another registry is no engine failure, and its error stays the same."""
     engine.answers["/auth"] = (401, {"message": "unauthorized"})
     stored = Connection(conn_id="x", conn_type="docker", password="yesterday", **connection)
     monkeypatch.setenv("AIRFLOW_CONN_REGISTRY", stored.get_uri())
@@ -193,5 +193,5 @@ def files(authority: Authority, directory: Path) -> dict[str, str]:
     ],
 )
 def test_engine_url(base_url: str, url: str) -> None:
-    """The URL of the engine is one that ``docker_url`` could have, whatever docker-py makes of it."""
+    """The error shows the engine's URL in the form of ``docker_url``, whatever docker-py makes of it."""
     assert engine_url(APIClient(base_url=base_url, version="1.41")) == url

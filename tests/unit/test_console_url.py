@@ -1,4 +1,4 @@
-"""Where an image is shown: in which partition's console, under which account, region and name."""
+"""The console page of an image: partition, account, region and repository."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PRIVATE = f"ecr/repositories/private/{ACCOUNT}"
 
 
 def page_of(image: str, registry_id: str | None = None, region_name: str | None = None) -> str | None:
-    """Return the page of an image as an operator's parameters give it."""
+    """Return the page of an image as the operator's parameters name it."""
     name, registry = resolve(image, registry_id, region_name, lambda: None)
     assert registry
     return console_url(name, registry)
@@ -33,7 +33,7 @@ def page_of(image: str, registry_id: str | None = None, region_name: str | None 
     ],
 )
 def test_console(host: str, page: str) -> None:
-    """Each partition has a console of its own, whichever of its host names the image has."""
+    """Each partition has its own console, for all of its host names."""
     assert page_of(f"{ACCOUNT}.{host}/app:1") == f"{page}/{PRIVATE}/app"
 
 
@@ -47,7 +47,7 @@ def test_console(host: str, page: str) -> None:
     ],
 )
 def test_no_console(host: str) -> None:
-    """Where AWS publishes no console, there is no page rather than a wrong one."""
+    """If AWS publishes no console for a partition, there is no page."""
     assert page_of(f"{ACCOUNT}.{host}/app:1") is None
 
 
@@ -64,7 +64,7 @@ def test_no_console(host: str) -> None:
     ],
 )
 def test_repository(name: str, repository: str) -> None:
-    """Tag and digest lead to their repository, whose name stays within the page's path."""
+    """An image with tag or digest links to its repository, and the name cannot leave the page's path."""
     host = f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com:443"
     assert page_of(f"{host}/{name}") == f"https://eu-west-1.console.aws.amazon.com/{PRIVATE}/{repository}"
 
@@ -89,10 +89,10 @@ def test_parameters(image: str, registry_id: str, region_name: str, page: str) -
 
 @pytest.mark.parametrize("host", ["public.ecr.aws", "ecr-public.aws.com", "public.ecr.aws:443"])
 def test_gallery(host: str) -> None:
-    """Public images are in the gallery, by the alias of their registry."""
+    """Public images link to the gallery, under the alias of their registry."""
     assert page_of(f"{host}/docker/library/busybox:1") == "https://gallery.ecr.aws/docker/library/busybox"
 
 
 def test_no_alias() -> None:
-    """Without the alias of its registry, a public image has no page; it cannot be pulled, either."""
+    """A public image without the alias of its registry has no page; it cannot be pulled, either."""
     assert page_of("public.ecr.aws/busybox:1") is None

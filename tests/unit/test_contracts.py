@@ -1,6 +1,6 @@
-"""What this package leans on in docker-py, in the two providers and in boto3; each failure says what moved.
+"""The behaviour of docker-py, the two providers and boto3 that this package needs; a failure says what changed.
 
-Nothing of ours is in these tests, but for what they stand in for.
+These tests use none of our code, only stand-ins for it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ LOGIN = {"username": "somebody", "password": "secret", "serveraddress": "registr
 
 
 class Logins(AuthConfig):
-    """Logins that note for which registry they are asked, and always have one."""
+    """Logins that record the requested registries and always return a login."""
 
     def __init__(self) -> None:
         super().__init__({})  # type: ignore[no-untyped-call]
@@ -51,7 +51,7 @@ class Logins(AuthConfig):
 
     @property
     def is_empty(self) -> bool:
-        """``False``, as ours say."""
+        """``False``, like ours."""
         return False
 
     def resolve_authconfig(self, registry: str | None = None) -> dict[str, str]:
@@ -61,7 +61,7 @@ class Logins(AuthConfig):
 
 
 def with_logins(engine: RecordingEngine) -> tuple[APIClient, Logins]:
-    """Return a client of *engine*, and the logins that it has."""
+    """Return a client of *engine* and its logins."""
     client = APIClient(base_url=engine.url, version="1.41")
     logins = Logins()
     vars(client)["_auth_configs"] = logins
@@ -79,19 +79,19 @@ def create_service(client: APIClient) -> None:
 
 
 def inspect_distribution(client: APIClient) -> None:
-    """Ask for an image in its registry."""
+    """Inspect an image in its registry."""
     client.inspect_distribution(IMAGE)
 
 
 # DockerOperator and DockerHook
 
 
-class Reached(Exception):  # noqa: N818 - no error, but a place that was reached
-    """Raised where the operator asks for its hook."""
+class Reached(Exception):  # noqa: N818 - not an error, but a marker
+    """Raised at the point that a test expects to reach."""
 
 
 def test_execute_reaches_the_engine_through_hook(engine: RecordingEngine) -> None:
-    """DockerOperator's execute asks its attribute ``hook`` before it contacts an engine."""
+    """DockerOperator's execute reads its attribute ``hook`` before it contacts an engine."""
 
     class Operator(DockerOperator):
         @cached_property
@@ -105,7 +105,7 @@ def test_execute_reaches_the_engine_through_hook(engine: RecordingEngine) -> Non
 
 
 def test_cli_is_the_client_of_the_hook(engine: RecordingEngine) -> None:
-    """DockerOperator's ``cli`` is its hook's ``api_client``, and that is the client whose pull it calls."""
+    """DockerOperator's ``cli`` is its hook's ``api_client``, and the operator pulls with that client."""
     operator = DockerOperator(task_id="operator", image=IMAGE, docker_url=engine.url, api_version="1.41")
     pulled: list[Any] = []
 
@@ -124,7 +124,7 @@ def test_cli_is_the_client_of_the_hook(engine: RecordingEngine) -> None:
 
 
 def test_items_without_id_are_logged_as_they_are(engine: RecordingEngine, logged: Callable[[str], int]) -> None:
-    """DockerOperator logs the status of each item that has no ``id``, repeated ones too, inside of a group."""
+    """DockerOperator logs the status of each item without ``id``, even if repeated, inside a group."""
     operator = DockerOperator(task_id="operator", image=IMAGE, docker_url=engine.url, api_version="1.41")
     engine.stream = [{"status": "::group::Pulling"}] * 3
     with pytest.raises(APIError, match="this engine runs nothing"):
@@ -136,7 +136,7 @@ def test_items_without_id_are_logged_as_they_are(engine: RecordingEngine, logged
 def test_group_is_ended_only_after_a_pull_that_went_well(
     well: bool, engine: RecordingEngine, logged: Callable[[str], int]
 ) -> None:
-    """DockerOperator leaves its group of the log open if the pull raises."""
+    """DockerOperator does not end its log group if the pull raises."""
     operator = DockerOperator(task_id="operator", image=IMAGE, docker_url=engine.url, api_version="1.41")
     engine.pull_status = 200 if well else 500
     with pytest.raises(APIError):
@@ -145,7 +145,7 @@ def test_group_is_ended_only_after_a_pull_that_went_well(
 
 
 def test_operator_gives_its_hook_away_once(engine: RecordingEngine) -> None:
-    """DockerOperator's ``hook`` is a cached property, which creates no client."""
+    """DockerOperator's ``hook`` is a cached property, and creates no client."""
     assert isinstance(inspect.getattr_static(DockerOperator, "hook"), cached_property), (
         "DockerOperator.hook is no longer a cached_property, so ours no longer replaces it once and for all."
     )
@@ -156,7 +156,7 @@ def test_operator_gives_its_hook_away_once(engine: RecordingEngine) -> None:
 
 
 def test_hook_can_become_another_class() -> None:
-    """A DockerHook keeps what it has when it gets a subclass of its class."""
+    """A DockerHook keeps its attributes when its class is changed to a subclass."""
 
     class Hook(DockerHook):
         pass
@@ -168,7 +168,7 @@ def test_hook_can_become_another_class() -> None:
 
 
 def test_hook_logs_in_inside_api_client(engine: RecordingEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """DockerHook logs in when ``api_client`` is first asked for, by its ``docker_conn_id`` of that moment."""
+    """DockerHook logs in on the first access to ``api_client``, with the current ``docker_conn_id``."""
     connection = Connection(
         conn_id="x", conn_type="docker", host="registry.example.com", login="user", password="of-yesterday"
     )
@@ -190,7 +190,7 @@ def test_hook_logs_in_inside_api_client(engine: RecordingEngine, monkeypatch: py
 
 
 def test_connection_names_its_registry_as_we_read_it(engine: RecordingEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The registry of a connection is its host with its port, and docker-py's hostname for it is a bare one."""
+    """A connection's registry is its host with port, and docker-py's hostname for it is the same."""
     uri = Connection(
         conn_id="x", conn_type="docker", host="h.example", port=5000, login="user", password="of-yesterday"
     ).get_uri()
@@ -202,7 +202,7 @@ def test_connection_names_its_registry_as_we_read_it(engine: RecordingEngine, mo
 
 
 def test_hook_logs_why_it_cannot_connect() -> None:
-    """DockerHook gives docker-py's error to ``self.log.error``, once for each URL, and to nobody else."""
+    """DockerHook passes docker-py's error to ``self.log.error``, once per URL, and nowhere else."""
 
     class Log:
         def __init__(self) -> None:
@@ -225,7 +225,7 @@ def test_hook_logs_why_it_cannot_connect() -> None:
 
 
 def test_swarm_operator_runs_its_service_by_one_method(engine: RecordingEngine) -> None:
-    """DockerSwarmOperator's execute returns what ``_run_service`` does, whose service has the attribute environment."""
+    """DockerSwarmOperator's execute returns ``_run_service()``, which reads the attribute environment."""
 
     class Operator(DockerSwarmOperator):
         def _run_service(self) -> Any:
@@ -244,14 +244,14 @@ def test_swarm_operator_runs_its_service_by_one_method(engine: RecordingEngine) 
 
 
 def test_operators_keep_their_private_variables() -> None:
-    """DockerOperator keeps ``private_environment`` in one attribute, and reads the text of ``env_file`` by a method."""
+    """DockerOperator keeps ``private_environment`` in one attribute and parses ``env_file`` in a method."""
     operator = DockerOperator(task_id="operator", image=IMAGE, private_environment={"A": "1"})
     assert operator._private_environment == {"A": "1"}, "DockerOperator keeps private_environment elsewhere."  # noqa: SLF001
     assert operator.unpack_environment_variables("A=1\nB=2") == {"A": "1", "B": "2"}
 
 
 def test_decorator_builds_upon_a_class_of_its_own() -> None:
-    """``docker_task`` makes a ``_DockerDecoratedOperator``, whose execute asks ``get_python_source``."""
+    """``docker_task`` creates a ``_DockerDecoratedOperator``, whose execute calls ``get_python_source``."""
 
     def function() -> None:
         """Do nothing."""
@@ -271,7 +271,7 @@ def test_decorator_builds_upon_a_class_of_its_own() -> None:
 
 
 def test_airflow_asks_for_a_link_or_reads_it() -> None:
-    """Airflow 3 asks a task's own operator for its link, and stores it by its key; Airflow 2 can read such an XCom."""
+    """Airflow 3 gets a link from the task's operator and stores it by its key; Airflow 2 can read that XCom."""
     if version("apache-airflow").startswith("2."):
         assert {"key", "ti_key"} <= set(inspect.signature(XCom.get_value).parameters), "XCom.get_value has changed."
         return
@@ -280,7 +280,7 @@ def test_airflow_asks_for_a_link_or_reads_it() -> None:
 
 
 def test_serialized_operator_has_no_hook() -> None:
-    """What a webserver or an API server has of an operator is of another class, without a hook."""
+    """In a webserver or an API server, an operator has another class, without a hook."""
     with DAG("dag", schedule=None) as dag:
         DockerOperator(task_id="task", image=IMAGE)
     objects = import_module("airflow.serialization.serialized_objects")
@@ -294,7 +294,7 @@ def test_serialized_operator_has_no_hook() -> None:
 
 
 def test_terminal_comes_byte_by_byte(engine: RecordingEngine) -> None:
-    """docker-py hands the log of a service on a terminal out byte by byte."""
+    """docker-py returns the log of a service with a terminal byte by byte."""
     engine.answers["/services/service/logs"] = (200, b"one\r\ntwo")
     client = APIClient(base_url=engine.url, version="1.41")
     items = list(client.service_logs("service", stdout=True, is_tty=True))
@@ -310,7 +310,7 @@ def test_reload_replaces_the_logins(engine: RecordingEngine) -> None:
 
 
 def test_client_can_become_another_class(engine: RecordingEngine) -> None:
-    """A client keeps what it has, and works, when it gets a subclass of its class."""
+    """A client keeps its attributes, and works, when its class is changed to a subclass."""
 
     class Client(APIClient):
         def version(self, *args: Any, **kwargs: Any) -> Any:
@@ -324,7 +324,7 @@ def test_client_can_become_another_class(engine: RecordingEngine) -> None:
 
 
 def test_adapter_knows_its_socket(tmp_path: Path) -> None:
-    """The client's base URL for a socket names no engine; its adapter has the path."""
+    """For a socket, the client's base URL names no engine; its adapter has the path."""
     client = APIClient(base_url=f"unix://{tmp_path}/docker.sock", version="1.41")
     adapter = client.get_adapter(client.base_url)
     assert adapter.socket_path == f"{tmp_path}/docker.sock", "The URL of the engine is to be found elsewhere."
@@ -340,7 +340,7 @@ def test_client_keeps_its_logins_in_auth_configs(engine: RecordingEngine) -> Non
 
 @pytest.mark.parametrize("request_", [pull, create_service, inspect_distribution])
 def test_requests_ask_auth_configs(request_: Callable[[APIClient], None], engine: RecordingEngine) -> None:
-    """docker-py asks ``_auth_configs.resolve_authconfig(host)`` once, as it makes the request, and sends the answer."""
+    """docker-py calls ``_auth_configs.resolve_authconfig(host)`` once per request, and sends the result."""
     client, logins = with_logins(engine)
     with_answer = [asked for asked in _record(request_, client, engine) if asked.login]
     assert logins.asked == ["registry.example.com"], (
@@ -354,7 +354,7 @@ def test_requests_ask_auth_configs(request_: Callable[[APIClient], None], engine
 
 @pytest.mark.parametrize("login", [{"username": "other", "password": "other"}, {}], ids=["other", "none"])
 def test_inspection_with_a_given_login(login: dict[str, str], engine: RecordingEngine) -> None:
-    """docker-py's ``inspect_distribution`` sends the login that it is given, even an empty one, and asks for none."""
+    """docker-py's ``inspect_distribution`` sends a given login, even an empty one, and resolves none."""
     client, logins = with_logins(engine)
     engine.answers[f"/distribution/{IMAGE}/json"] = (200, {})
     client.inspect_distribution(IMAGE, auth_config=login)
@@ -362,7 +362,7 @@ def test_inspection_with_a_given_login(login: dict[str, str], engine: RecordingE
 
 
 def test_container_requests_ask_for_no_login(engine: RecordingEngine) -> None:
-    """docker-py asks for no login when nothing is pulled."""
+    """docker-py resolves no login if nothing is pulled."""
     client, logins = with_logins(engine)
     client.images(name=IMAGE)
     with pytest.raises(APIError):
@@ -382,7 +382,7 @@ def test_container_requests_ask_for_no_login(engine: RecordingEngine) -> None:
     ids=["get", "pull", "create-container", "start", "create-service"],
 )
 def test_each_request_goes_through_send(ask: Callable[[APIClient], object], engine: RecordingEngine) -> None:
-    """What stands in the place of the client's ``send`` sends each of its requests."""
+    """A replacement of the client's ``send`` sends each of its requests."""
     client = APIClient(base_url=engine.url, version="1.41")
     send, sent = client.send, []
 
@@ -399,14 +399,14 @@ def test_each_request_goes_through_send(ask: Callable[[APIClient], object], engi
 
 
 def test_exit_code_is_shown_with_its_reason() -> None:
-    """DockerOperator waits by the client's ``wait``, and shows all that it answers if the exit code is not 0."""
+    """DockerOperator waits with the client's ``wait``, and shows the whole answer if the exit code is not 0."""
     source = inspect.getsource(DockerOperator)
     assert 'self.cli.wait(self.container["Id"])' in source
     assert "Docker container failed: {result!r}" in source
 
 
 def test_stream_passes_errors_on(engine: RecordingEngine) -> None:
-    """docker-py passes an error inside a pull's stream on as an item, and decodes it."""
+    """docker-py returns an error inside a pull's stream as a decoded item."""
     engine.stream = [{"status": "Pulling"}, {"error": "no", "errorDetail": {"message": "no"}}]
     items = APIClient(base_url=engine.url, version="1.41").pull(IMAGE, stream=True, decode=True)
     assert [item.get("error") for item in items] == [None, "no"], "docker-py treats errors in the stream in a new way."
@@ -416,12 +416,12 @@ def test_stream_passes_errors_on(engine: RecordingEngine) -> None:
 
 
 def hook_of(**parameters: Any) -> Any:
-    """Return the hook as we make it."""
+    """Return the hook, created as our code does."""
     return AwsBaseHook(**{"client_type": "ecr", **parameters})
 
 
 def test_aws_hook_merges_its_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
-    """``config`` is the parameter, else the connection's, else an empty one; a client takes the one it is given."""
+    """``config`` is the parameter, else the connection's, else empty; a client uses the config that it gets."""
     assert isinstance(hook_of(aws_conn_id=None).config, Config), "AwsBaseHook.config is no botocore Config."
     extra = '{"config_kwargs": {"read_timeout": 7}, "region_name": "us-west-2"}'
     connection = Connection(conn_id="x", conn_type="aws", extra=extra)
@@ -435,7 +435,7 @@ def test_aws_hook_merges_its_configuration(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_aws_hook_asks_sts_as_its_connection_is_configured(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is put into ``conn_config.botocore_config`` is what the hook's session asks AWS STS with."""
+    """The hook's session calls AWS STS with ``conn_config.botocore_config``."""
     role = aws.add_role(ACCOUNT, "puller", trusted=next(iter(aws.identities.values())))
     connection = Connection(conn_id="x", conn_type="aws", extra=f'{{"role_arn": "{role}"}}')
     monkeypatch.setenv("AIRFLOW_CONN_OURS", connection.get_uri())
@@ -457,7 +457,7 @@ def test_aws_hook_tells_its_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_aws_hook_without_its_connection_goes_on(aws: Aws) -> None:
-    """A missing connection means boto3's own chain; ECR answers with a list, ECR Public with one object."""
+    """Without the connection, boto3's own chain is used; ECR returns a list, ECR Public one object."""
     client = hook_of(aws_conn_id="nowhere", region_name=REGION).get_client_type()
     data = client.get_authorization_token()["authorizationData"]
     assert isinstance(data, list), "ECR no longer answers with a list."
@@ -472,7 +472,7 @@ def test_aws_hook_without_its_connection_goes_on(aws: Aws) -> None:
 
 
 def test_boto3_loads_models_by_a_component() -> None:
-    """boto3's session has ``_session``, botocore's, by whose ``data_loader`` it loads the models for a client."""
+    """boto3's session has ``_session``, botocore's, whose ``data_loader`` loads the models for a client."""
     loaded = []
 
     class Noting(Loader):
@@ -490,7 +490,7 @@ def test_boto3_loads_models_by_a_component() -> None:
 
 
 def test_botocores_loader_is_made_of_parts() -> None:
-    """A loader looks where another one does, if it is given its paths, and reads by what it is given for that."""
+    """A loader with another loader's paths and file loader finds the same models."""
     loader = Loader()
     files = JSONFileLoader()
     again = Loader(extra_search_paths=list(loader.search_paths), file_loader=files, include_default_search_paths=False)
@@ -502,7 +502,7 @@ def test_botocores_loader_is_made_of_parts() -> None:
 
 
 def test_botocores_loader_lists_services() -> None:
-    """Its ``load_service_model`` asks ``list_available_services`` whether there is such a service."""
+    """``load_service_model`` calls ``list_available_services`` to check that the service exists."""
 
     class Nothing(Loader):
         def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002
@@ -515,7 +515,7 @@ def test_botocores_loader_lists_services() -> None:
 
 def _record(request_: Callable[[APIClient], None], client: APIClient, engine: RecordingEngine) -> list[Any]:
     before = len(engine.asked)
-    # The recording engine knows no image; what counts is what it was asked.
+    # The recording engine has no image; only the requests matter.
     with suppress(APIError):
         request_(client)
     return engine.asked[before:]

@@ -1,4 +1,4 @@
-"""``ecr_docker_task`` while a DAG is parsed: parameters, templates, mapping, and the source that it hands on."""
+"""``ecr_docker_task`` while a DAG is parsed: parameters, templates, mapping, and the source of the function."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ IMAGE = f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/python:1"
 
 
 def operator_of(decorated: Any, *args: Any, **kwargs: Any) -> Any:
-    """Return the operator that a call of *decorated* in a DAG makes."""
+    """Return the operator of a call of *decorated* in a DAG."""
     with DAG("dag", schedule=None, default_args={"aws_conn_id": "mine", "cpus": 2.0}):
         return decorated(*args, **kwargs).operator
 
@@ -48,7 +48,7 @@ def test_image_from_default_args() -> None:
 
 
 def test_template_fields() -> None:
-    """Templates are ours, DockerOperator's, and the function's arguments."""
+    """Template fields are ours, DockerOperator's, and the function's arguments."""
 
     @ecr_docker_task(image=IMAGE)
     def function(one: int, two: int) -> None: ...
@@ -59,7 +59,7 @@ def test_template_fields() -> None:
 
 
 def test_expand() -> None:
-    """Arguments can be mapped and kept partial."""
+    """Arguments can be mapped, and set with partial."""
 
     @ecr_docker_task(image=IMAGE, registry_id=ACCOUNT)
     def function(one: int, two: int) -> None: ...
@@ -82,7 +82,7 @@ def test_bad_input_at_parse() -> None:
 
 
 def test_source_by_function() -> None:
-    """What runs in the container is the function, without the decorator that is not there."""
+    """The container runs the function without the decorator, which is not installed there."""
 
     # fmt: off
     @ecr_docker_task(
@@ -97,7 +97,7 @@ def test_source_by_function() -> None:
 
 
 def test_source_by_dotted_name() -> None:
-    """The decorator is known by its last name."""
+    """The decorator is recognized by its last name."""
 
     @ecr_docker_operator.ecr_docker_task(image=IMAGE)
     def function() -> int:
@@ -107,7 +107,7 @@ def test_source_by_dotted_name() -> None:
 
 
 def test_other_decorators_are_kept() -> None:
-    """A decorator of another's goes along into the container, as with ``@task.docker``."""
+    """Other decorators are passed to the container, as with ``@task.docker``."""
 
     def other(function: Any) -> Any:
         return function
@@ -121,7 +121,7 @@ def test_other_decorators_are_kept() -> None:
 
 
 def test_provider_info_names_it() -> None:
-    """The provider info tells Airflow where to find it under ``@task``."""
+    """The provider info registers the decorator under ``@task``."""
     assert get_provider_info()["task-decorators"] == [
         {"name": "ecr_docker", "class-name": f"{ecr_docker_task.__module__}.{ecr_docker_task.__name__}"}
     ]

@@ -1,4 +1,4 @@
-"""The documents: their links lead somewhere, and they agree with the code and with each other."""
+"""The documents: their links work, and they agree with the code and with each other."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ DOCUMENTS = [ROOT / "README.md", USING, ROOT / "dags" / "TROUBLESHOOTING.md", RE
 
 
 def anchors(path: Path) -> set[str]:
-    """Return what can stand behind "#" in a link to a file, as GitHub names its headings."""
+    """Return the anchors of a file's headings, as GitHub generates them."""
     titles = re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 def links(path: Path) -> list[tuple[Path, str]]:
-    """Return where the links of a document lead: files, each with the heading in it, if there is one."""
+    """Return the link targets of a document: files, each with its anchor, if any."""
     found = [link.partition("#") for link in re.findall(r"\]\((?!https?:)([^)]+)\)", path.read_text())]
     return [((path.parent / link).resolve() if link else path, anchor) for link, _, anchor in found]
 
 
 def test_all_documents() -> None:
-    """No document is left out here."""
+    """The list contains all documents."""
     assert {path for folder in ("dags", "tests") for path in (ROOT / folder).rglob("*.md")} < set(DOCUMENTS)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links(path: Path) -> None:
-    """What a document links to is there, the heading too, and it is relative: the project has no address yet."""
+    """Each link leads to an existing file and heading, and is relative: the project has no address yet."""
     assert [(file, anchor) for file, anchor in links(path) if not file.exists()] == []
     assert [(file, anchor) for file, anchor in links(path) if anchor and anchor not in anchors(file)] == []
     assert set(re.findall(r"\]\((https?:[^)]+)\)", path.read_text())) <= {
@@ -47,7 +47,7 @@ def test_links(path: Path) -> None:
 
 
 def test_the_sdist_holds_what_is_linked() -> None:
-    """The sdist's folders and files hold what the documents lead to, and the documents (test_distribution.py)."""
+    """The sdist contains the documents and all files that they link to (test_distribution.py)."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
     included = settings["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
     parts = {"README.md", "LICENSE", *(path.strip("/") for path in included)}
@@ -56,12 +56,12 @@ def test_the_sdist_holds_what_is_linked() -> None:
 
 
 def test_readme_is_short() -> None:
-    """People read 200 lines."""
+    """The README has at most 200 lines."""
     assert len(README.splitlines()) <= 200
 
 
 def test_ci_runs_the_readmes_command() -> None:
-    """CI runs exactly the line with which the README says that the tests are run."""
+    """CI runs the tests with exactly the command in the README."""
     [line] = re.findall(r"^python3 .*-m tests.cells$", README, re.MULTILINE)
     assert line in (ROOT / ".ci" / "run").read_text().splitlines()
 
@@ -77,6 +77,6 @@ def test_readme_names_every_parameter() -> None:
 
 
 def test_every_recipe_is_linked() -> None:
-    """The text on how to use the operator leads to each recipe."""
+    """The usage guide links to each recipe."""
     titles = {anchor for file, anchor in links(USING) if file == RECIPES and anchor}
     assert titles == anchors(RECIPES) - {"moving-to-ecrdockeroperator"}

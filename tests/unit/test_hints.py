@@ -1,4 +1,4 @@
-"""Every row of every table of next steps is reached, and names only what it is given."""
+"""Every row of every table of next steps can match, and uses only the names that it gets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROWS = [pytest.param(table, row, id=f"{name}-{row.pieces}") for name, table in T
 
 @pytest.mark.parametrize(("table", "row"), ROWS)
 def test_row(table: tuple[hints.Hint, ...], row: hints.Hint) -> None:
-    """No row before it takes its answers away, and its step is a sentence in which nothing is left to fill in."""
+    """No earlier row matches the same messages, and no placeholder remains in the step."""
     step = hints.next_step(table, f"before {' between '.join(row.pieces)} behind", **NAMES)
     assert step == row.step.format(**NAMES)
     assert step.endswith(".")
@@ -21,12 +21,12 @@ def test_row(table: tuple[hints.Hint, ...], row: hints.Hint) -> None:
 
 
 def test_no_row() -> None:
-    """What no row knows has no next step."""
+    """A message without a matching row has no next step."""
     assert hints.next_step(hints.AWS, "something else", **NAMES) == ""
 
 
 def test_words_are_botocores() -> None:
-    """What the table of AWS quotes without brackets is what botocore says, this version too."""
+    """Quotes without brackets in the AWS table are messages of the installed botocore."""
     said = " ".join(
         str(getattr(error, "fmt", "")) for error in vars(botocore.exceptions).values() if isinstance(error, type)
     )

@@ -1,4 +1,4 @@
-"""EcrDockerHook by itself, and what it does with a Docker connection."""
+"""EcrDockerHook on its own, and its handling of Docker connections."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ WARNING = "holds a login for Amazon ECR. It is not used"
 
 
 def connect(monkeypatch: pytest.MonkeyPatch, **fields: Any) -> str:
-    """Store a Docker connection with a password of yesterday, and return its id."""
+    """Store a Docker connection with an old password, and return its id."""
     connection = Connection(conn_id="x", conn_type="docker", login="AWS", password="yesterday", **fields)
     monkeypatch.setenv("AIRFLOW_CONN_REGISTRY", connection.get_uri())
     return "registry"
 
 
 def logins(engine: RecordingEngine) -> list[str]:
-    """Return the registries that the engine was asked to log in to."""
+    """Return the registries of the login requests to the engine."""
     return [asked.body["serveraddress"] for asked in engine.asked if asked.path == "/auth"]
 
 
 def test_pull_in_ones_own_code(engine: RecordingEngine, aws: Aws) -> None:
-    """In one's own code, the hook's client pulls with a fresh token; no connection is needed."""
+    """In your own code, the hook's client pulls with a new token; no connection is needed."""
     client = EcrDockerHook(base_url=engine.url).get_conn()
     client.pull(f"{HOST}/app:1")
     client.pull(f"{HOST}/app:1")
@@ -54,7 +54,7 @@ def test_pull_in_ones_own_code(engine: RecordingEngine, aws: Aws) -> None:
 def test_reloaded_configuration(
     engine: RecordingEngine, aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Reloading the worker's logins brings in new ones, and leaves Amazon ECR's hosts to us, in a service too."""
+    """Reloading the worker's logins adds new ones, but Amazon ECR's hosts keep our tokens, also for a service."""
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     client = EcrDockerHook(base_url=engine.url).get_conn()
     auth = base64.b64encode(b"AWS:other").decode()
@@ -77,7 +77,7 @@ def test_reloaded_configuration(
 def test_left_over_connection(
     host: str, engine: RecordingEngine, aws: Aws, monkeypatch: pytest.MonkeyPatch, logged: Callable[[str], int]
 ) -> None:
-    """A connection for Amazon ECR is not logged in with; one warning says that it can be deleted."""
+    """A connection for Amazon ECR is not used to log in; one warning says that it can be deleted."""
     hook = EcrDockerHook(connect(monkeypatch, host=host), base_url=engine.url)
     hook.get_conn().pull(f"{HOST}/app:1")
     hook.get_conn().pull(f"{HOST}/app:1")
@@ -89,7 +89,7 @@ def test_left_over_connection(
 def test_connection_for_another_registry(
     engine: RecordingEngine, aws: Aws, monkeypatch: pytest.MonkeyPatch, logged: Callable[[str], int]
 ) -> None:
-    """A connection for another registry is logged in with, and used there, as DockerHook does."""
+    """A connection for another registry is used to log in there, as with DockerHook."""
     client = EcrDockerHook(connect(monkeypatch, host="registry.example.com", port=5000), base_url=engine.url).get_conn()
     client.pull("registry.example.com:5000/app:1")
     client.pull(f"{HOST}/app:1")
@@ -99,13 +99,13 @@ def test_connection_for_another_registry(
 
 
 def test_look_alike_connection(engine: RecordingEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection for a host that only looks like Amazon ECR's is another registry's."""
+    """A connection for a host that only looks like Amazon ECR's belongs to another registry."""
     EcrDockerHook(connect(monkeypatch, host=f"{HOST}.example.com"), base_url=engine.url).get_conn()
     assert logins(engine) == [f"{HOST}.example.com"]
 
 
 def test_alias(engine: RecordingEngine, aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An alias gets tokens of the registry that it stands for; a connection for it is left over."""
+    """An alias gets tokens of its registry; a connection for the alias is ignored."""
     conn_id = connect(monkeypatch, host="registry.example.com", port=5000)
     host = "registry.example.com:5000"
     hook = EcrDockerHook(conn_id, base_url=engine.url, registry_host=host, registry_id=ACCOUNT, region_name="us-west-2")
@@ -130,13 +130,13 @@ def test_alias(engine: RecordingEngine, aws: Aws, monkeypatch: pytest.MonkeyPatc
     ],
 )
 def test_alias_of_nothing(alias: dict[str, Any]) -> None:
-    """An alias needs an account and a region that can be right."""
+    """An alias needs a valid account and a valid region."""
     with pytest.raises(EcrInputError):
         EcrDockerHook(base_url="tcp://127.0.0.1:1", **alias)
 
 
 def test_parameters_are_dockerhooks() -> None:
-    """DockerHook's parameters are taken in its order, and as its names."""
+    """DockerHook's parameters work by position and by name."""
     ours = EcrDockerHook(None, "tcp://127.0.0.1:1", "1.41", False, 7)
     names = list(inspect.signature(DockerHook.__init__).parameters)[1:]
     values: dict[str, Any] = dict(zip(names, [None, "tcp://127.0.0.1:1", "1.41", False, 7], strict=True))
@@ -146,13 +146,13 @@ def test_parameters_are_dockerhooks() -> None:
 
 
 def test_no_engine_url() -> None:
-    """Like DockerHook, it must be told where the engine is."""
+    """Like DockerHook, it requires the engine's URL."""
     with pytest.raises(AirflowException, match="URL to the Docker server not provided"):
         EcrDockerHook()
 
 
 def test_converted_hook(engine: RecordingEngine) -> None:
-    """A hook that is converted reaches the same engine in the same way as before."""
+    """A converted hook reaches the same engine in the same way as before."""
     hook = DockerHook(None, engine.url, "1.41", timeout=7)
     identity = EcrDockerHook(base_url=engine.url).identity
     ours = EcrDockerHook.from_docker_hook(hook, identity=identity, engine_urls=engine.url)
@@ -163,7 +163,7 @@ def test_converted_hook(engine: RecordingEngine) -> None:
 
 
 def test_converted_hook_keeps_its_overrides(engine: RecordingEngine) -> None:
-    """A hook of a class of one's own stays one; a hook of ours stays what it is."""
+    """A converted hook keeps the overrides of its class; our own hook is left unchanged."""
 
     class Hook(DockerHook):
         def get_conn(self) -> Any:
@@ -181,7 +181,7 @@ def test_converted_hook_keeps_its_overrides(engine: RecordingEngine) -> None:
 
 
 def test_pickle(engine: RecordingEngine, aws: Aws) -> None:
-    """A hook that has pulled can be pickled, without any token, and what comes back pulls with a fresh one."""
+    """A hook that has pulled can be pickled without a token, and the copy pulls with a new one."""
     hook = EcrDockerHook(base_url=engine.url)
     hook.get_conn().pull(f"{HOST}/app:1")
     content = pickle.dumps(hook)
@@ -195,7 +195,7 @@ def test_pickle(engine: RecordingEngine, aws: Aws) -> None:
 )
 @pytest.mark.parametrize("how", [{}, {"stream": True, "decode": True}], ids=["text", "items"])
 def test_engine_that_hangs_up(engine: RecordingEngine, aws: Aws, beginning: bytes, how: dict[str, bool]) -> None:
-    """An engine that goes away during a pull is a sentence, and no error in the chain has the token in a frame."""
+    """If an engine goes away during a pull, the error says so, and no frame in its chain has the token."""
     engine.hangs_up = beginning
     client = EcrDockerHook(base_url=engine.url, aws_conn_id=None).get_conn()
     with pytest.raises(
@@ -240,7 +240,7 @@ def test_kill_between_create_and_start(engine: RecordingEngine) -> None:
 
 @pytest.mark.parametrize("look", ["images", "pull"])
 def test_kill_after_the_start(look: str, engine: RecordingEngine, aws: Aws) -> None:
-    """A kill of a container that has started keeps no later one from starting, until the next image is looked for."""
+    """Killing a started container does not block the next one; a kill after the next image look-up does."""
     hook = container(engine)
     client = hook.get_conn()
     for _ in range(2):

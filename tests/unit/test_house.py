@@ -1,4 +1,4 @@
-"""The package as a whole: what it promises, and what it imports."""
+"""The package as a whole: its public names and its imports."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import ecr_docker_operator
 
 ROOT = Path(__file__).parents[2]
 
-# What a DAG file's import of the operator may add to DockerOperator's: this package, and nothing else.
+# Modules that importing the operator may add to those of DockerOperator: only this package.
 IMPORTS = """
 import sys
 import airflow.providers.docker.operators.docker
@@ -27,13 +27,13 @@ print(*sorted({"boto3", "botocore", "airflow.providers.amazon.aws.hooks.base_aws
 
 
 def test_public_names() -> None:
-    """The promise is sorted, and importable."""
+    """The public names are sorted and can be imported."""
     assert sorted(ecr_docker_operator.__all__) == ecr_docker_operator.__all__
     assert [name for name in ecr_docker_operator.__all__ if not hasattr(ecr_docker_operator, name)] == []
 
 
 def test_version() -> None:
-    """The version is the installed distribution's."""
+    """The version is that of the installed distribution."""
     assert version("ecr-docker-operator") == ecr_docker_operator.__version__
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = getattr(ecr_docker_operator, "nothing")  # noqa: B009 - mypy knows that it is not there
@@ -52,7 +52,7 @@ FLOORS = (
 
 
 def test_imports_point_down() -> None:
-    """Every import of the package's own points to the same floor or to one below; an arrow that does not is named."""
+    """Every import inside the package leads to the same or a lower floor; the failure names the wrong import."""
     package = Path(ecr_docker_operator.__file__).parent
     height = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
     up = []
@@ -74,7 +74,7 @@ def test_imports_point_down() -> None:
 
 
 def test_no_circles() -> None:
-    """No two files import each other, by whatever way."""
+    """No two modules import each other, directly or indirectly."""
     package = Path(ecr_docker_operator.__file__).parent
     files = {".".join(path.relative_to(package.parent).with_suffix("").parts): path for path in package.rglob("*.py")}
     arrows = {
@@ -92,12 +92,12 @@ def test_no_circles() -> None:
 
 
 def test_it_is_typed() -> None:
-    """The package has the marker that lets type checkers look inside."""
+    """The package has the marker for type checkers."""
     assert (Path(ecr_docker_operator.__file__).parent / "py.typed").exists()
 
 
 def test_parsing_a_dag_imports_nothing_more_than_dockeroperator() -> None:
-    """A DAG file that imports the operator loads neither boto3 nor the amazon provider, and no module of others'."""
+    """Importing the operator loads neither boto3, the amazon provider nor any other third-party module."""
     done = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-2:] == ["", ""]
 
@@ -112,6 +112,6 @@ def test_parsing_a_dag_imports_nothing_more_than_dockeroperator() -> None:
     ids=["ruff-check", "ruff-format", "mypy"],
 )
 def test_habits(command: list[str]) -> None:
-    """Linter, formatter and type checker have nothing to say."""
+    """Linter, formatter and type checker report nothing."""
     done = subprocess.run([sys.executable, "-m", *command], capture_output=True, cwd=ROOT, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

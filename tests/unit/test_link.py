@@ -1,4 +1,4 @@
-"""The link that Airflow shows at a task: when it is stored, what it is, and that Airflow knows it."""
+"""The link that Airflow shows on a task: when it is stored, where it leads, and how Airflow finds it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KEY = "_link_EcrImageLink"
 
 
 class TaskInstance:
-    """Airflow's, as far as a link needs it; with *error*, it stores nothing."""
+    """The part of Airflow's TaskInstance that a link needs; with *error*, storing fails."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.stored: dict[str, Any] = {}
@@ -45,26 +45,26 @@ def operator(**parameters: Any) -> EcrDockerOperator:
 
 
 def stored(task: Any) -> dict[str, Any]:
-    """Return what is stored before a task runs."""
+    """Return the XComs that are stored before a task runs."""
     instance = TaskInstance()
     task.pre_execute({"ti": instance})
     return instance.stored
 
 
 def link(task: Any) -> str:
-    """Return what Airflow 3 learns when a task has ended."""
+    """Return the link that Airflow 3 gets when a task has ended."""
     [only] = task.operator_extra_links
     return str(only.get_link(task, ti_key=TaskInstance()))
 
 
 def service() -> Any:
-    """Return the operator of a service."""
+    """Return a service operator."""
     with DAG("dag", schedule=None):
         return EcrDockerSwarmOperator(task_id="task", image=IMAGE)
 
 
 def function() -> Any:
-    """Return the operator of a function."""
+    """Return a function operator."""
 
     @ecr_docker_task(image=IMAGE)
     def nothing() -> None: ...
@@ -75,7 +75,7 @@ def function() -> Any:
 
 
 def mapped() -> Any:
-    """Return an operator that comes out of a mapped one."""
+    """Return an operator created by mapping."""
     with DAG("dag", schedule=None):
         many = EcrDockerOperator.partial(task_id="task").expand(image=[IMAGE])
     return many.unmap({"image": IMAGE})
@@ -83,13 +83,13 @@ def mapped() -> Any:
 
 @pytest.mark.parametrize("make", [operator, service, function, mapped])
 def test_link(make: Callable[[], Any]) -> None:
-    """The link is stored before the task runs, and Airflow 3 gets the same link when it has ended."""
+    """The link is stored before the task runs, and Airflow 3 gets the same link afterwards."""
     assert stored(make()) == {KEY: PAGE}
     assert link(make()) == PAGE
 
 
 def test_name() -> None:
-    """The link says what it leads to, and is stored where Airflow 3 looks for it."""
+    """The link has a clear name, and is stored where Airflow 3 looks for it."""
     [only] = operator().operator_extra_links
     assert (only.name, only.xcom_key) == ("Amazon ECR image", KEY)
 
@@ -104,7 +104,7 @@ def test_name() -> None:
     ],
 )
 def test_rendered(parameters: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The link is that of the rendered image, whatever says in which account and region it is."""
+    """The link uses the rendered image, wherever its account and region are set."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-west-2")
     page = f"https://us-west-2.console.aws.amazon.com/ecr/repositories/private/{OTHER_ACCOUNT}/report"
     for ask, answer in ((stored, {KEY: page}), (link, page)):
@@ -121,14 +121,14 @@ def test_other_registries(image: str) -> None:
 
 
 def test_no_console() -> None:
-    """Nor has one that AWS publishes no console for."""
+    """If AWS publishes no console for a partition, an image there has no link."""
     image = f"{ACCOUNT}.dkr.ecr.us-iso-east-1.c2s.ic.gov/app:1"
     assert stored(operator(image=image)) == {}
     assert link(operator(image=image)) == ""
 
 
 def test_failed_task(engine: RecordingEngine, aws: Aws) -> None:
-    """A task that has failed has its link, too."""
+    """A failed task has a link, too."""
     engine.stream = [{"error": "manifest unknown"}]
     task = operator(docker_url=engine.url)
     with pytest.raises(EcrPullError):
@@ -138,7 +138,7 @@ def test_failed_task(engine: RecordingEngine, aws: Aws) -> None:
 
 
 def test_nothing_is_contacted(engine: RecordingEngine, aws: Aws) -> None:
-    """A link asks neither the engine nor AWS."""
+    """A link contacts neither the engine nor AWS."""
     task = operator(docker_url=engine.url)
     assert stored(task)
     assert link(task)
@@ -147,7 +147,7 @@ def test_nothing_is_contacted(engine: RecordingEngine, aws: Aws) -> None:
 
 
 def test_bad_input_is_said_by_execute(engine: RecordingEngine) -> None:
-    """Parameters that name no registry make no link, and are said when the task runs, not before."""
+    """Parameters that name no registry cause no link; the error is raised when the task runs, not before."""
     task = operator(image="app:1", registry_id=ACCOUNT, docker_url=engine.url)
     assert stored(task) == {}
     with pytest.raises(EcrInputError, match=r"^region_name: the region of the image"):
@@ -156,7 +156,7 @@ def test_bad_input_is_said_by_execute(engine: RecordingEngine) -> None:
 
 
 def test_link_that_cannot_be_stored(engine: RecordingEngine, aws: Aws, logged: Callable[[str], int]) -> None:
-    """A task does not fail for its link; the log says what is missing."""
+    """A link that cannot be stored does not fail the task; the log says so."""
     task = operator(docker_url=engine.url)
     context: Any = {"ti": TaskInstance(ConnectionError("no database"))}
     task.pre_execute(context)
@@ -167,5 +167,5 @@ def test_link_that_cannot_be_stored(engine: RecordingEngine, aws: Aws, logged: C
 
 
 def test_airflow_2_may_use_the_link() -> None:
-    """The class is registered, without which Airflow 2 drops it from a serialized DAG."""
+    """The link class is registered; otherwise Airflow 2 drops it from a serialized DAG."""
     assert get_provider_info()["extra-links"] == [f"{EcrImageLink.__module__}.{EcrImageLink.__name__}"]

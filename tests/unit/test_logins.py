@@ -1,4 +1,4 @@
-"""What reaches the engine as ``X-Registry-Auth``, whatever logins lie around on the worker."""
+"""The ``X-Registry-Auth`` that reaches the engine, whatever logins the worker has."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ STALE = {
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Provide the path of the worker's ``config.json``, and a credential helper that gives out stale logins."""
+    """Provide the path of the worker's ``config.json``, and a credential helper that returns stale logins."""
     helper = tmp_path / "docker-credential-stale"
     helper.write_text('#!/bin/sh\nprintf \'{"ServerURL": "any", "Username": "AWS", "Secret": "stale"}\'\n')
     helper.chmod(0o755)
@@ -59,7 +59,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def connect(engine: RecordingEngine, *, alias: EcrRegistry | None = None, ecr: bool = True) -> APIClient:
-    """Return a client of *engine*, which asks us for logins if *ecr*."""
+    """Return a client of *engine*, with our logins if *ecr*."""
     client = APIClient(base_url=engine.url, version="1.41")
     if ecr:
         return EcrClient.from_api_client(client, identity=IDENTITY, alias=alias)
@@ -70,7 +70,7 @@ def connect(engine: RecordingEngine, *, alias: EcrRegistry | None = None, ecr: b
 def test_fresh_token_beats_the_workers_logins(
     content: dict[str, Any], config: Path, engine: RecordingEngine, aws: Aws
 ) -> None:
-    """Whatever the worker holds for the host, each pull carries a token of its own, for exactly that host."""
+    """Each pull has a new token for exactly its host, whatever logins the worker has for it."""
     config.write_text(json.dumps(content))
     client = connect(engine)
     client.pull(f"{HOST}/app:1")
@@ -82,14 +82,14 @@ def test_fresh_token_beats_the_workers_logins(
     ]
 
 
-# docker-py warns of a helper that is not installed; plain and ours alike.
+# docker-py warns about a helper that is not installed, with and without our logins.
 @pytest.mark.filterwarnings("ignore:docker-credential-not-installed not installed:UserWarning")
 @pytest.mark.parametrize("content", STALE.values(), ids=STALE)
 @pytest.mark.parametrize("image", [f"{OTHER}/app:1", "busybox:1", "quay.io/app:1"])
 def test_other_registries_resolve_as_before(
     content: dict[str, Any], image: str, config: Path, engine: RecordingEngine, aws: Aws
 ) -> None:
-    """For every other registry, plain docker-py and ours send the same, or fail the same."""
+    """For every other registry, plain docker-py and our client send the same login or fail in the same way."""
     config.write_text(json.dumps(content))
     outcomes = []
     for ecr in (False, True):
@@ -104,7 +104,7 @@ def test_other_registries_resolve_as_before(
 
 
 def test_login_made_later_is_found(config: Path, engine: RecordingEngine) -> None:
-    """A login that comes to a worker without any after the client was made is used, as docker-py does."""
+    """A first login on the worker after the client was created is used, as docker-py does."""
     client = connect(engine)
     config.write_text(json.dumps(STALE["auths"]))
     client.pull(f"{OTHER}/app:1")
@@ -113,28 +113,28 @@ def test_login_made_later_is_found(config: Path, engine: RecordingEngine) -> Non
 
 @pytest.mark.parametrize("host", [host for host in LOOK_ALIKES if host.strip() and "/" not in host], ids=ascii)
 def test_look_alike_gets_no_token(host: str, engine: RecordingEngine, aws: Aws) -> None:
-    """A host that only looks like Amazon ECR's is asked without a login, and AWS is not asked at all."""
+    """A host that only looks like Amazon ECR's gets no login, and AWS is not called."""
     connect(engine).pull(f"{host}/app:1")
     assert engine.passwords() == [None]
     assert aws.calls == []
 
 
 def test_upper_case_host(engine: RecordingEngine, aws: Aws) -> None:
-    """A host in upper case is a host like any other."""
+    """A host in upper case works like any other."""
     connect(engine).pull(f"{HOST.upper()}/app:1")
     assert [token.password for token in aws.tokens] == engine.passwords()
     assert (engine.pulls()[0].login or {})["serveraddress"] == HOST.upper()
 
 
 def test_port_is_kept(engine: RecordingEngine, aws: Aws) -> None:
-    """The login is for the host and the port that are pulled from."""
+    """The login is for the host and port of the pull."""
     connect(engine).pull(f"{HOST}:443/app:1")
     assert [token.password for token in aws.tokens] == engine.passwords()
     assert (engine.pulls()[0].login or {})["serveraddress"] == f"{HOST}:443"
 
 
 def test_alias(engine: RecordingEngine, aws: Aws) -> None:
-    """An alias host gets that registry's token; no other host does."""
+    """An alias host gets its registry's token; no other host does."""
     alias = EcrRegistry.private(ACCOUNT, "us-west-2", host="localhost:5000")
     client = connect(engine, alias=alias)
     client.pull("localhost:5000/app:1")
@@ -144,7 +144,7 @@ def test_alias(engine: RecordingEngine, aws: Aws) -> None:
 
 
 def test_service_and_inspection(engine: RecordingEngine, aws: Aws) -> None:
-    """A Swarm service and an inspection of the registry's image carry fresh tokens, too."""
+    """A Swarm service and a registry inspection send new tokens, too."""
     client = connect(engine)
     engine.answers[f"/distribution/{HOST}/app:1/json"] = (200, {})
     client.create_service({"ContainerSpec": {"Image": f"{HOST}/app:1"}})
@@ -155,7 +155,7 @@ def test_service_and_inspection(engine: RecordingEngine, aws: Aws) -> None:
 
 
 def test_nothing_but_a_pull_asks(engine: RecordingEngine, aws: Aws) -> None:
-    """Requests that carry no login cost no token."""
+    """Requests without a login need no token."""
     client = connect(engine)
     client.ping()
     client.images(name=f"{HOST}/app:1")
@@ -173,7 +173,7 @@ def test_public_token(engine: RecordingEngine, aws: Aws) -> None:
 def test_public_without_aws(
     content: dict[str, Any], config: Path, engine: RecordingEngine, aws: Aws, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """If AWS gives no public token, the pull is anonymous, and a stale public login does not take its place."""
+    """If AWS gives no public token, the pull is anonymous, and a stale public login is ignored."""
     config.write_text(json.dumps(content).replace(HOST, "public.ecr.aws"))
     aws.fault = AwsError(400, "AccessDeniedException", "no")
     connect(engine).pull("public.ecr.aws/docker/library/busybox:1")
@@ -182,7 +182,7 @@ def test_public_without_aws(
 
 
 def test_client_that_keeps_logins_elsewhere(engine: RecordingEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A docker-py without the attribute is an error that names it, never an anonymous pull."""
+    """A docker-py without the attribute raises an error that names it, and never pulls anonymously."""
     kept = [name for name in APIClient.__attrs__ if name != "_auth_configs"]
     monkeypatch.setattr(APIClient, "__attrs__", kept)
     with pytest.raises(EcrUpstreamError, match=r"^docker [0-9.]+ no longer has APIClient\._auth_configs"):

@@ -1,4 +1,4 @@
-"""What AWS says of an image after a failed pull: why it is refused, or that it is not."""
+"""AWS's answer about an image after a failed pull: the reason for a refusal, or that access is allowed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ ERRORS = {
 
 
 def answering(answer: Any, asked: list[Any] | None = None) -> Callable[..., Any]:
-    """Return an operation of AWS's that answers this, or raises it, and keeps what it was asked."""
+    """Return an AWS operation that gives this answer or raises it, and records its parameters."""
 
     def operation(parameters: Any, *_: Any) -> Any:
         if asked is not None:
@@ -50,12 +50,12 @@ def answering(answer: Any, asked: list[Any] | None = None) -> Callable[..., Any]
 
 
 def given(manifest: Any) -> dict[str, Any]:
-    """Return BatchGetImage's answer with one image."""
+    """Return an answer of BatchGetImage with one image."""
     return {"images": [{"imageManifest": json.dumps(manifest)}], "failures": []}
 
 
 def ask(image: str = IMAGE) -> ImageAnswer | None:
-    """Ask as the worker's own identity."""
+    """Ask with the worker's own identity."""
     return ask_about_image(image, REGISTRY, AwsIdentity(None))
 
 
@@ -70,7 +70,7 @@ def ask(image: str = IMAGE) -> ImageAnswer | None:
 )
 @pytest.mark.parametrize("port", ["", ":443"])
 def test_what_is_asked(image: str, image_id: dict[str, str], port: str, aws: Aws) -> None:
-    """AWS is asked for the image in its account's repository, in all media types, and then for a layer."""
+    """AWS is asked for the image in its account's repository, with all media types, and then for a layer."""
     images: list[Any] = []
     layers: list[Any] = []
     aws.operations["BatchGetImage"] = answering(given(MANIFEST), images)
@@ -82,7 +82,7 @@ def test_what_is_asked(image: str, image_id: dict[str, str], port: str, aws: Aws
 
 
 def test_index(aws: Aws) -> None:
-    """Of an index, the layer of one of its images is asked for."""
+    """For an index, AWS is asked for the layer of one of its images."""
     images: list[Any] = []
     index = {"manifests": [{"digest": f"sha256:{'1' * 64}"}]}
     answers = iter([given(index), given(MANIFEST)])
@@ -99,7 +99,7 @@ def test_index(aws: Aws) -> None:
 
 @pytest.mark.parametrize("code", sorted(CODES))
 def test_failures(code: str, aws: Aws) -> None:
-    """Every code with which BatchGetImage reports a failure has a next step; a later botocore may know more."""
+    """Every failure code of BatchGetImage in the installed botocore has a next step."""
     failure = {"failureCode": code, "failureReason": "It failed."}
     aws.operations["BatchGetImage"] = answering({"images": [], "failures": [failure]})
     assert ask() == ImageAnswer(refusal=f"It failed ({code})")
@@ -109,7 +109,7 @@ def test_failures(code: str, aws: Aws) -> None:
 @pytest.mark.parametrize("code", sorted(ERRORS | {"AccessDeniedException"}))
 @pytest.mark.parametrize("operation", ["BatchGetImage", "GetDownloadUrlForLayer"])
 def test_errors(code: str, operation: str, aws: Aws) -> None:
-    """Every error of both calls has a next step, and a refusal of a layer keeps the manifest."""
+    """Every error of both calls has a next step, and a refused layer keeps the manifest."""
     aws.operations["BatchGetImage"] = answering(given(MANIFEST))
     aws.operations[operation] = answering(AwsError(400, code, "It failed"))
     assert ask() == ImageAnswer(None if operation == "BatchGetImage" else MANIFEST, f"It failed ({code})")
@@ -131,7 +131,7 @@ def test_errors(code: str, operation: str, aws: Aws) -> None:
     ],
 )
 def test_no_answer(answer: Any, aws: Aws, caplog: pytest.LogCaptureFixture) -> None:
-    """What says nothing about the image is no answer, raises nothing, and is a line in the log."""
+    """An answer without information about the image counts as none, raises nothing, and is logged."""
     aws.operations["BatchGetImage"] = answering(answer)
     assert ask() is None
     [record] = [record for record in caplog.records if record.levelno >= logging.WARNING]
@@ -140,7 +140,7 @@ def test_no_answer(answer: Any, aws: Aws, caplog: pytest.LogCaptureFixture) -> N
 
 @pytest.mark.slow
 def test_aws_does_not_answer(aws: Aws, caplog: pytest.LogCaptureFixture) -> None:
-    """The wait has an end, and the log says so."""
+    """If AWS does not answer, the wait ends and is logged."""
     aws.at_call = lambda: time.sleep(SECONDS + 2)
     start = time.monotonic()
     assert ask() is None
@@ -149,14 +149,14 @@ def test_aws_does_not_answer(aws: Aws, caplog: pytest.LogCaptureFixture) -> None
 
 
 def test_no_way_to_ask(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An identity that cannot be used is no answer."""
+    """An unusable identity counts as no answer."""
     monkeypatch.setenv("AWS_PROFILE", "nosuch")
     assert ask() is None
     assert aws.calls == []
 
 
 def test_public_registry_is_not_asked(aws: Aws) -> None:
-    """Amazon ECR Public has no such call."""
+    """Amazon ECR Public is not asked: it has no such call."""
     public = EcrRegistry.parse("public.ecr.aws")
     assert public
     assert ask_about_image("public.ecr.aws/team/app:1", public, AwsIdentity(None)) is None

@@ -1,4 +1,4 @@
-"""The API model of one service: what botocore's own loader finds, without its look at those of all others."""
+"""The API model of one service: the same as from botocore's loader, without scanning all other services."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ MODELS = [("ecr", "service-2"), ("ecr", "endpoint-rule-set-1"), ("ecr-public", "
 
 
 class OwnLoader(Loader):
-    """Somebody's own."""
+    """A user's own loader."""
 
 
 class OwnFiles(JSONFileLoader):
-    """Likewise, for what reads the files."""
+    """A user's own file loader."""
 
 
 LISTED = """
@@ -55,7 +55,7 @@ print(*sorted(set(listed)))
 
 
 def session_with(loader: Loader | None = None) -> boto3.session.Session:
-    """Return a session of boto3's; *loader* takes the place of its own."""
+    """Return a boto3 session; *loader* replaces its own."""
     session = boto3.session.Session(region_name=REGION)
     if loader:
         session._session.register_component("data_loader", loader)  # noqa: SLF001
@@ -63,12 +63,12 @@ def session_with(loader: Loader | None = None) -> boto3.session.Session:
 
 
 def loader_of(session: Any) -> Any:
-    """Return what loads the models of *session*."""
+    """Return the model loader of *session*."""
     return session._session.get_component("data_loader")  # noqa: SLF001
 
 
 def installed() -> ModelLoader:
-    """Return the loader of a session that has got one of ours."""
+    """Return our loader, installed in a session."""
     session = session_with()
     ModelLoader.install(session)
     loader = loader_of(session)
@@ -78,25 +78,25 @@ def installed() -> ModelLoader:
 
 @pytest.mark.parametrize(("service", "kind"), MODELS)
 def test_models_are_botocores(service: str, kind: str) -> None:
-    """A model is the one that botocore's own loader loads."""
+    """A model is the same as from botocore's own loader."""
     assert installed().load_service_model(service, kind) == Loader().load_service_model(service, kind)
 
 
 def test_data_is_botocores() -> None:
-    """So is what belongs to no service."""
+    """Data that belongs to no service is the same, too."""
     assert installed().load_data("endpoints") == Loader().load_data("endpoints")  # type: ignore[no-untyped-call]
 
 
 @pytest.mark.slow
 def test_no_other_service_is_looked_at() -> None:
-    """For a client of ECR's, no folder is listed but ECR's own."""
+    """For an ECR client, only ECR's folder is listed."""
     script = LISTED.format(account=ACCOUNT, region=REGION)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1].split() == ["ecr"]
 
 
 def test_model_of_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that ``AWS_DATA_PATH`` leads to goes before botocore's, as without us."""
+    """A model in ``AWS_DATA_PATH`` takes precedence over botocore's, as without our loader."""
     folder = tmp_path / "ecr" / "2099-01-01"
     folder.mkdir(parents=True)
     (folder / "service-2.json").write_text(json.dumps({"metadata": {"serviceId": "of the user's own"}}))
@@ -108,7 +108,7 @@ def test_model_of_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("suffix", [".json", ".json.gz"])
 def test_model_in_either_form(suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A model's file may be compressed, as botocore's own are, or not."""
+    """A model file may be compressed, like botocore's own, or not."""
     content = json.dumps({"metadata": {"serviceId": suffix}}).encode()
     folder = tmp_path / "ecr" / "2099-01-01"
     folder.mkdir(parents=True)
@@ -119,7 +119,7 @@ def test_model_in_either_form(suffix: str, tmp_path: Path, monkeypatch: pytest.M
 
 @contextmanager
 def as_nobody() -> Iterator[None]:
-    """Take the rights of a user that owns nothing; if we are root."""
+    """Run without root's permissions."""
     user = os.geteuid()
     if user == 0:
         os.seteuid(65534)
@@ -130,7 +130,7 @@ def as_nobody() -> Iterator[None]:
 
 
 def test_folder_that_may_not_be_entered(tmp_path: Path) -> None:
-    """A folder that the worker's user may not enter has no models, and stops no pull."""
+    """A folder without access for the worker's user counts as empty, and does not fail a pull."""
     (tmp_path / "service-2.json").write_text("{}")
     files = installed().file_loader
     tmp_path.chmod(0o600)
@@ -141,7 +141,7 @@ def test_folder_that_may_not_be_entered(tmp_path: Path) -> None:
 
 
 def test_service_that_is_not_there() -> None:
-    """botocore says what it says without us, with the names of all services."""
+    """An unknown service raises botocore's usual error, with the names of all services."""
     said = []
     for loader in (installed(), Loader()):
         with pytest.raises(UnknownServiceError) as caught:
@@ -155,7 +155,7 @@ def test_service_that_is_not_there() -> None:
 
 
 def test_names_of_all_services() -> None:
-    """Who asks for all names gets those that botocore's own loader finds."""
+    """The list of all services is the same as from botocore's own loader."""
     names, theirs = installed().list_available_services("service-2"), Loader().list_available_services("service-2")
     assert (list(names), len(names), names[0]) == (theirs, len(theirs), theirs[0])
     assert "sts" in names
@@ -164,7 +164,7 @@ def test_names_of_all_services() -> None:
 
 @pytest.mark.parametrize("make", [OwnLoader, lambda: Loader(file_loader=OwnFiles())], ids=["loader", "files"])
 def test_loader_of_the_users_own_stays(make: Callable[[], Loader]) -> None:
-    """A session whose loader, or what reads its files, is another than botocore's own keeps it."""
+    """A session with a custom loader or file loader keeps it."""
     loader = make()
     session = session_with(loader)
     ModelLoader.install(session)
@@ -172,7 +172,7 @@ def test_loader_of_the_users_own_stays(make: Callable[[], Loader]) -> None:
 
 
 def test_session_without_a_botocore_session() -> None:
-    """A session of a factory's own, which has no ``_session``, is left as it is."""
+    """A custom session without ``_session`` is left unchanged."""
     session = SimpleNamespace()
     ModelLoader.install(session)
     assert vars(session) == {}
@@ -180,7 +180,7 @@ def test_session_without_a_botocore_session() -> None:
 
 @pytest.mark.parametrize("part", ["file_loader", "_search_paths"])
 def test_loader_of_other_parts(part: str) -> None:
-    """A loader of botocore's which is not made as we know it stays, and stops no pull."""
+    """A botocore loader with unknown internals is kept, and does not fail a pull."""
     loader = Loader()
     delattr(loader, part)
     session = session_with(loader)
@@ -189,7 +189,7 @@ def test_loader_of_other_parts(part: str) -> None:
 
 
 def test_role_of_a_profile(aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a profile needs of other services, here AWS STS, is found by the same loader."""
+    """Other services that a profile needs, here AWS STS, are found by the same loader."""
     worker = next(iter(aws.identities.values()))
     role = aws.add_role(ACCOUNT, "puller", trusted=worker)
     config = tmp_path / "config"

@@ -1,4 +1,4 @@
-"""EcrDockerOperator: DockerOperator's behaviour, our parameters, and when which of them is checked."""
+"""EcrDockerOperator: DockerOperator's behaviour, our parameters, and when they are checked."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ IMAGE = f"{HOST}/app:1"
 def run(
     engine: RecordingEngine, operator: type[DockerOperator] = EcrDockerOperator, **parameters: Any
 ) -> DockerOperator:
-    """Run an operator on an engine that has pulled when it refuses to make a container, and return it."""
+    """Run an operator on an engine that pulls but refuses to create a container, and return the operator."""
     given = {"task_id": "task", "image": IMAGE, "docker_url": engine.url, "mount_tmp_dir": False, **parameters}
     task = operator(**given)
     with pytest.raises(APIError, match="this engine runs nothing"):
@@ -41,14 +41,14 @@ def run(
 
 
 def requests(engine: RecordingEngine) -> list[Any]:
-    """Return what the engine was asked, and forget it."""
+    """Return the engine's recorded requests, and clear them."""
     asked = list(engine.asked)
     engine.asked.clear()
     return asked
 
 
 def test_pull_and_container_have_the_same_name(engine: RecordingEngine, aws: Aws) -> None:
-    """Image without a host: looked for, pulled and run under its full name, with a token of that registry."""
+    """An image without a host is inspected, pulled and run under its full name, with its registry's token."""
     run(engine, image="team/app:1", registry_id=ACCOUNT, region_name="cn-north-1")
     name = f"{ACCOUNT}.dkr.ecr.cn-north-1.amazonaws.com.cn/team/app"
     [pull] = engine.pulls()
@@ -75,21 +75,21 @@ def test_region_of_image_without_host(
 
 
 def test_alias(engine: RecordingEngine, aws: Aws) -> None:
-    """With registry_id and region_name, a host that is not Amazon ECR's gets the token of that registry."""
+    """With registry_id and region_name, a host outside Amazon ECR gets the token of that registry."""
     run(engine, image="localhost:5000/app:1", registry_id=ACCOUNT, region_name="us-west-2")
     assert [token.password for token in aws.tokens] == engine.passwords()
     assert [call.region for call in aws.calls] == ["us-west-2"]
 
 
 def test_region_alone_is_no_alias(engine: RecordingEngine, aws: Aws) -> None:
-    """With region_name alone, perhaps from default_args, no other host gets a token."""
+    """With only region_name, perhaps from default_args, no other host gets a token."""
     run(engine, image="localhost:5000/app:1", region_name="us-west-2")
     assert engine.passwords() == [None]
     assert aws.calls == []
 
 
 def test_present_image_costs_nothing(engine: RecordingEngine, aws: Aws) -> None:
-    """If the engine has the image, nothing is pulled and AWS is not asked."""
+    """If the engine has the image, nothing is pulled and AWS is not called."""
     engine.present.add(IMAGE)
     run(engine)
     assert engine.pulls() == []
@@ -97,7 +97,7 @@ def test_present_image_costs_nothing(engine: RecordingEngine, aws: Aws) -> None:
 
 
 def test_present_image_does_not_import_boto3(engine: RecordingEngine) -> None:
-    """If the engine has the image, a task in a fresh process does not even import boto3."""
+    """If the engine has the image, a task in a new process does not import boto3."""
     engine.present.add(IMAGE)
     program = f"""
 import sys
@@ -122,7 +122,7 @@ print(sorted({{name.partition(".")[0] for name in sys.modules}} & {{"boto3", "bo
 def test_other_images_are_dockeroperators(
     image: str, force_pull: bool, present: bool, engine: RecordingEngine, aws: Aws
 ) -> None:
-    """An image that is not on Amazon ECR causes exactly DockerOperator's engine requests, and no call to AWS."""
+    """An image outside Amazon ECR causes exactly DockerOperator's engine requests, and no call to AWS."""
     if present:
         engine.present.add(image)
     run(engine, DockerOperator, image=image, force_pull=force_pull)
@@ -133,14 +133,14 @@ def test_other_images_are_dockeroperators(
 
 
 def test_other_images_hide_stream_errors_as_dockeroperator_does(engine: RecordingEngine) -> None:
-    """Even the stream errors that DockerOperator passes over are passed over, for an image from elsewhere."""
+    """For an image outside Amazon ECR, stream errors are ignored as DockerOperator does."""
     engine.stream = [{"error": "boom"}]
     run(engine, DockerOperator, image="busybox", force_pull=True)
     run(engine, image="busybox", force_pull=True)
 
 
 def test_stream_error_fails_the_task(engine: RecordingEngine, aws: Aws) -> None:
-    """An error inside the pull stream fails the task, though an older image is there and would run."""
+    """An error inside the pull stream fails the task, even if an older image could run."""
     engine.present.add(IMAGE)
     engine.stream = [{"status": "Pulling"}, {"error": "boom"}]
     task = EcrDockerOperator(task_id="task", image=IMAGE, docker_url=engine.url, force_pull=True)
@@ -151,7 +151,7 @@ def test_stream_error_fails_the_task(engine: RecordingEngine, aws: Aws) -> None:
 
 
 def test_refused_token_fails_the_task(engine: RecordingEngine, aws: Aws) -> None:
-    """Without a token nothing is pulled; the error names the image."""
+    """Without a token, nothing is pulled, and the error names the image."""
     aws.fault = AwsError(400, "AccessDeniedException", "no")
     task = EcrDockerOperator(task_id="task", image=IMAGE, docker_url=engine.url)
     with pytest.raises(EcrTokenError, match=rf"^{IMAGE}: not pulled\. Amazon ECR registry {ACCOUNT} in eu-west-1: no"):
@@ -180,7 +180,7 @@ def test_bad_retention(value: Any) -> None:
 
 
 def test_nothing_is_noted_without_retention(engine: RecordingEngine, aws: Aws) -> None:
-    """The engine is made to note the time of a pull only for ``image_retention``; if it refuses, the task goes on."""
+    """The engine records the time of a pull only with ``image_retention``; a refusal does not fail the task."""
     run(engine)
     plain = [asked.path for asked in requests(engine)]
     run(engine, image_retention=timedelta(days=1))
@@ -222,7 +222,7 @@ def test_no_region_after_rendering(engine: RecordingEngine) -> None:
 
 
 def test_templates(engine: RecordingEngine, aws: Aws) -> None:
-    """The image and all our strings are templates; values that are not strings stay what they are."""
+    """The image and all our strings are templates; other values are unchanged."""
     task = EcrDockerOperator(
         task_id="task",
         image="{{ params.repository }}:{{ params.tag }}",
@@ -243,7 +243,7 @@ def test_templates(engine: RecordingEngine, aws: Aws) -> None:
 
 
 def test_native_rendering(engine: RecordingEngine, aws: Aws) -> None:
-    """An account that a DAG with native rendering makes a number of is the same account."""
+    """An account that native rendering turns into a number still works."""
     run(engine, image="app:1", registry_id=int(ACCOUNT), region_name="eu-west-1")
     assert engine.pulls()[0].query["fromImage"] == [f"{HOST}/app"]
     assert len(aws.calls) == 1
@@ -252,7 +252,7 @@ def test_native_rendering(engine: RecordingEngine, aws: Aws) -> None:
 def test_registry_id_in_default_args_is_no_alias(
     engine: RecordingEngine, aws: Aws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A registry id alone, whatever the default region, sends no token to a host that is not Amazon ECR's."""
+    """With only registry_id, a host outside Amazon ECR gets no token, whatever the default region."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
     task = EcrDockerOperator(task_id="task", image="docker.io/library/x", registry_id=ACCOUNT, docker_url=engine.url)
     with pytest.raises(EcrInputError, match="alone does not say which registry it is"):
@@ -262,7 +262,7 @@ def test_registry_id_in_default_args_is_no_alias(
 
 
 def test_template_fields_are_dockeroperators_and_ours() -> None:
-    """No template of DockerOperator's gets lost."""
+    """All template fields of DockerOperator are kept."""
     ours = set(EcrDockerOperator.template_fields) - set(DockerOperator.template_fields)
     assert ours == {"aws_conn_id", "region_name", "registry_id", "verify"}
     assert set(DockerOperator.template_fields) <= set(EcrDockerOperator.template_fields)
@@ -276,7 +276,7 @@ def test_default_args() -> None:
 
 
 def test_expand() -> None:
-    """Our parameters can be mapped, and kept partial."""
+    """Our parameters can be mapped, and set with partial."""
     with DAG("dag", schedule=None):
         mapped = EcrDockerOperator.partial(task_id="task", aws_conn_id="mine", command="true").expand(
             image=[IMAGE, "public.ecr.aws/x"], region_name=["eu-west-1", None]
@@ -287,7 +287,7 @@ def test_expand() -> None:
 
 
 def test_second_engine_url(engine: RecordingEngine, aws: Aws) -> None:
-    """Of several engines, the first that answers pulls, with our token."""
+    """With several engine URLs, the first one that answers pulls, with our token."""
     with RecordingEngine() as gone:
         pass
     run(engine, docker_url=[gone.url, engine.url])
@@ -295,7 +295,7 @@ def test_second_engine_url(engine: RecordingEngine, aws: Aws) -> None:
 
 
 def test_tls(tmp_path: Path, aws: Aws) -> None:
-    """The TLS parameters reach the engine as DockerOperator's do: with a client certificate, over https."""
+    """The TLS parameters reach the engine as with DockerOperator: with a client certificate, over https."""
     authority = Authority(tmp_path)
     (tmp_path / "ca.pem").write_text(authority.certificate)
     server, worker = authority.issue_file("127.0.0.1"), authority.issue_file("worker")
@@ -311,7 +311,7 @@ def test_tls(tmp_path: Path, aws: Aws) -> None:
 
 @pytest.fixture
 def own_aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Aws, str]]:
-    """Provide AWS behind a certificate that only the file beside it vouches for."""
+    """Provide AWS with a certificate that is trusted only by way of the given file."""
     authority = Authority(tmp_path)
     (tmp_path / "aws.pem").write_text(authority.certificate)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -324,10 +324,10 @@ def own_aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[A
         yield api, str(tmp_path / "aws.pem")
 
 
-# urllib3 warns of what verify=False asks for.
+# urllib3 warns about verify=False.
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 def test_verify(own_aws: tuple[Aws, str], engine: RecordingEngine) -> None:
-    """``verify`` names the file that vouches for AWS, to operator and hook; without it no call is made."""
+    """``verify`` names the certificate file for AWS, in operator and hook; without it, the call fails."""
     api, certificates = own_aws
     once = {"retries": {"total_max_attempts": 1}}
     run(engine, verify=certificates)
@@ -344,7 +344,7 @@ def test_verify(own_aws: tuple[Aws, str], engine: RecordingEngine) -> None:
 
 
 def test_botocore_config(engine: RecordingEngine, aws: Aws) -> None:
-    """``botocore_config`` reaches the client, from operator and hook: here it gives up at the first refusal."""
+    """``botocore_config`` reaches the client, from operator and hook: here, it gives up at the first refusal."""
     once = {"retries": {"total_max_attempts": 1}}
     throttled = AwsError(400, "ThrottlingException", "Rate exceeded")
     aws.faults = [throttled]
@@ -357,7 +357,7 @@ def test_botocore_config(engine: RecordingEngine, aws: Aws) -> None:
 
 
 def test_on_kill_asks_nothing(engine: RecordingEngine, aws: Aws) -> None:
-    """Killing a task whose engine was never reached contacts nobody."""
+    """Killing a task that never reached its engine contacts nobody."""
     task = EcrDockerOperator(task_id="task", image=IMAGE, docker_url=engine.url)
     task.on_kill()
     assert engine.asked == []
@@ -366,7 +366,7 @@ def test_on_kill_asks_nothing(engine: RecordingEngine, aws: Aws) -> None:
 
 @pytest.mark.parametrize("how", [copy.deepcopy, lambda task: pickle.loads(pickle.dumps(task))], ids=["copy", "pickle"])  # noqa: S301
 def test_copy_after_running(how: Callable[[Any], Any], engine: RecordingEngine, aws: Aws) -> None:
-    """A task that has run can be copied and pickled; the copy holds no token, and pulls with one of its own."""
+    """A task that has run can be copied and pickled; the copy has no token, and pulls with a new one."""
     task = run(engine)
     again = how(task)
     assert aws.tokens[0].password not in str(vars(again)) + str(vars(again.hook))
@@ -377,7 +377,7 @@ def test_copy_after_running(how: Callable[[Any], Any], engine: RecordingEngine, 
 
 
 def test_left_over_connection(engine: RecordingEngine, aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A task that still names the ECR connection of a refresh DAG works without it."""
+    """A task that still names an ECR connection of a refresh DAG works without it."""
     monkeypatch.setenv("AIRFLOW_CONN_ECR", f"docker://AWS:expired@{HOST}")
     run(engine, docker_conn_id="ecr")
     assert [asked.path for asked in engine.asked if asked.path == "/auth"] == []
@@ -385,7 +385,7 @@ def test_left_over_connection(engine: RecordingEngine, aws: Aws, monkeypatch: py
 
 
 def test_hook_and_client_are_one() -> None:
-    """``hook`` is an EcrDockerHook, made once; nothing of it exists before the task runs."""
+    """``hook`` is an EcrDockerHook, created once, and not before the task runs."""
     task = EcrDockerOperator(task_id="task", image=IMAGE)
     assert "hook" not in vars(task)
     assert isinstance(task.hook, EcrDockerHook)
@@ -393,7 +393,7 @@ def test_hook_and_client_are_one() -> None:
 
 
 def test_what_execute_sets_counts(engine: RecordingEngine, aws: Aws) -> None:
-    """What a subclass sets in its ``execute`` counts as under DockerOperator, after ``pre_execute``, too."""
+    """Attributes set in a subclass's ``execute`` take effect as under DockerOperator, also after ``pre_execute``."""
 
     class Late(EcrDockerOperator):
         def execute(self, context: Any) -> Any:
@@ -419,7 +419,7 @@ def test_what_execute_sets_counts(engine: RecordingEngine, aws: Aws) -> None:
 
 
 def test_short_image_after_an_early_look_at_the_hook(engine: RecordingEngine, aws: Aws) -> None:
-    """A short image that is set after somebody looked at the hook is still in its registry."""
+    """A short image that is set after the first access to the hook still gets its registry."""
     task = EcrDockerOperator(
         task_id="task", image="other:1", docker_url=engine.url, registry_id=ACCOUNT, region_name="eu-west-1"
     )

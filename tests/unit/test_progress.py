@@ -1,4 +1,4 @@
-"""The few lines of a pull, from what engines say of it."""
+"""The log lines of a pull, from the engine's stream."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ STATUSES = (
 
 
 def lines(pull: list[Timed], interval: float = 5.0) -> list[tuple[float, Any]]:
-    """Return what DockerOperator is to log of *pull*, each with the second at which it does."""
+    """Return DockerOperator's log lines for *pull*, each with its second."""
     now = 0.0
 
     def stream() -> Any:
@@ -44,18 +44,18 @@ def lines(pull: list[Timed], interval: float = 5.0) -> list[tuple[float, Any]]:
 
 
 def texts(pull: list[Timed], interval: float = 5.0) -> list[str]:
-    """Return what DockerOperator is to log of *pull*."""
+    """Return DockerOperator's log lines for *pull*."""
     return [text for _, text in lines(pull, interval)]
 
 
 def layer(name: str, status: str, current: int = 0, total: int = 0, **detail: Any) -> dict[str, Any]:
-    """Return an item about a layer, as the engine words it."""
+    """Return a stream item about a layer, in the engine's format."""
     counts = {"current": current, "total": total}
     return {"id": name, "status": status, "progressDetail": {k: n for k, n in counts.items() if n} | detail}
 
 
 def test_cold_pull() -> None:
-    """A pull of new layers: their number and sizes, how far it is, and its end."""
+    """A pull of new layers logs their number and sizes, its progress, and its end."""
     assert texts(items(COLD), interval=0.2) == [
         "6 layers, 3.03 MB to fetch",
         "100 %: 3.03 MB, 63 % extracted, 2 of 6 layers done",
@@ -65,7 +65,7 @@ def test_cold_pull() -> None:
 
 
 def test_first_line_waits_for_a_second_only() -> None:
-    """The engine fetches three layers at a time; the sizes of the others are not waited for."""
+    """The engine fetches three layers at a time; the first line does not wait for the sizes of the others."""
     pull = [
         (0.0, {"id": "1", "status": "Pulling from app"}),
         *((0.1, layer(name, "Pulling fs layer")) for name in "abcd"),
@@ -87,7 +87,7 @@ def test_first_line_waits_for_a_second_only() -> None:
 
 
 def test_layers_that_are_there() -> None:
-    """What the engine has is counted, and not fetched."""
+    """Layers that the engine has are counted, but not fetched."""
     pull = [(0.1, layer(name, "Already exists")) for name in "ab"]
     assert texts(pull) == ["2 layers, all of them already here", "pulled in 0.1 s, nothing fetched"]
     pull += [(0.2, layer("c", "Pulling fs layer")), (0.3, layer("c", "Downloading", 1000, 4000))]
@@ -109,14 +109,14 @@ def test_waiting_beside_layers_that_are_there() -> None:
 
 
 def test_nothing_new() -> None:
-    """An image that has not changed is one line."""
+    """An unchanged image logs one line."""
     assert texts(items(AGAIN)) == [
         "up to date in 0.0 s, nothing fetched, sha256:526a5980cf0488256b288e7303826ddbac42d10fc3a8e3a2129468b373425376"
     ]
 
 
 def test_unknown_size() -> None:
-    """A server that does not say how long a layer is leaves that open, until it has been unpacked."""
+    """If the server does not report the size of a layer, it stays unknown until the layer is unpacked."""
     slow = [(20 * seconds, item) for seconds, item in items(UNKNOWN)]
     assert texts(slow, interval=2) == [
         "7 layers, 6 of them already here, their sizes not known yet",
@@ -127,13 +127,13 @@ def test_unknown_size() -> None:
 
 
 def test_unknown_size_to_the_end() -> None:
-    """What nobody has counted is not made up."""
+    """Sizes that were never reported are not invented."""
     pull = [(0.0, layer("a", "Downloading", 1000)), (0.5, layer("a", "Download complete"))]
     assert texts(pull)[-1] == "pulled in 0.5 s, at least 1 kB fetched"
 
 
 def test_layer_that_breaks_off() -> None:
-    """What had arrived of it stays counted, though the engine says at that moment that all of it has."""
+    """Bytes that arrived before a break stay counted, though the engine reports the full size at that moment."""
     assert texts(items(RESUMED), interval=1.0) == [
         "8 layers, 7 of them already here, 800 kB to fetch",
         "59 %: 475 kB of 800 kB, 253 kB/s, 7 of 8 layers done, 1 being tried again",
@@ -146,7 +146,7 @@ def test_layer_that_breaks_off() -> None:
 
 
 def test_second_try_with_another_token() -> None:
-    """Layers that the first try finished are not fetched again, and of the others nothing is left."""
+    """Layers that the first try finished are not fetched again; the others start from zero."""
     pull = [
         *((0.0, layer(name, "Pulling fs layer")) for name in "ab"),
         *((0.1, layer(name, "Downloading", 1000, 100_000)) for name in "ab"),
@@ -164,7 +164,7 @@ def test_second_try_with_another_token() -> None:
 
 
 def test_containerds_image_store() -> None:
-    """containerd's image store words some of it otherwise, and counts an extraction in seconds."""
+    """containerd's image store uses other wording, and counts an extraction in seconds."""
     pull = [
         (0.0, {"id": "1", "status": "Pulling from app"}),
         (0.0, layer("a", "Waiting")),
@@ -185,7 +185,7 @@ def test_containerds_image_store() -> None:
 
 
 def test_what_is_said_of_the_image_is_passed_on() -> None:
-    """What the engine says of the image as a whole is not lost, and neither is what is no item at all."""
+    """Messages about the image as a whole, and unknown items, are passed on."""
     odd: list[Any] = ["text", {"status": "a warning"}, {"status": 1}, {"stream": "more"}, {"id": "a"}]
     progress = Progress(clock=lambda: 0.0)
     assert list(progress.lines(odd)) == [*odd, {"status": "pulled in 0.0 s"}]
@@ -195,13 +195,13 @@ def test_what_is_said_of_the_image_is_passed_on() -> None:
     "detail", [None, "text", [], {"current": "much", "total": -1}, {"current": None}, {"current": 1, "total": 10**400}]
 )
 def test_odd_details(detail: Any) -> None:
-    """A detail that is none is no reason to fail a pull."""
+    """An invalid detail does not fail a pull."""
     item = {"id": "a", "status": "Downloading", "progressDetail": detail}
     assert texts([(0.0, item)])[0] == "1 layer, their sizes not known yet"
 
 
 def test_no_line_is_forged() -> None:
-    """Line ends and escape sequences in what the engine says are shown escaped."""
+    """Line breaks and escape sequences in the engine's messages are escaped."""
     assert texts([(0.0, {"status": "a\nb\x1b[2J"}), (0.0, {"status": "Digest: sha256:0\n1"})]) == [
         r"a\nb\x1b[2J",
         r"pulled in 0.0 s, sha256:0\n1",
@@ -209,7 +209,7 @@ def test_no_line_is_forged() -> None:
 
 
 def test_layers_are_a_line_at_debug(caplog: pytest.LogCaptureFixture) -> None:
-    """At DEBUG, each change of a layer is a line, once."""
+    """At DEBUG, each change of a layer is logged once."""
     with caplog.at_level(logging.INFO):
         texts(items(RESUMED))
     assert caplog.messages == []
@@ -229,7 +229,7 @@ def test_layers_are_a_line_at_debug(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_layer_that_is_here_is_not_fetched() -> None:
-    """What the engine extracts of a layer that was here counts neither as fetched nor as to be fetched."""
+    """Extracting a layer that the engine already had counts as neither fetched nor missing."""
     pull = [
         (0.0, layer("b", "Already exists")),
         (0.0, layer("a", "Downloading", 1000, 2000)),
@@ -249,13 +249,13 @@ details = st.fixed_dictionaries({"current": numbers, "total": numbers}, optional
 
 @given(st.lists(st.tuples(st.floats(0, 3), st.sampled_from("abc"), st.sampled_from(STATUSES), details)))
 def test_any_stream(steps: list[tuple[float, str, str, dict[str, Any]]]) -> None:
-    """Whatever an engine says: one line in five seconds at most, one at the end, and never more than all."""
+    """For any stream, there is at most one line in five seconds, one at the end, and no more than 100 %."""
     now, pull = 0.0, []
     for seconds, name, status, detail in steps:
         now += seconds
         pull.append((now, {"id": name, "status": status, "progressDetail": detail}))
     *during, (_, last) = lines(pull)
-    # What no line has shown before, the last one shows.
+    # The last line shows whatever no line has shown before.
     assert all(later - earlier >= 5 for (earlier, _), (later, _) in pairwise(during))
     assert last.startswith("pulled in ")
     percents = [int(percent) for _, text in during for percent in re.findall(r"(\d+) %", text)]
@@ -264,7 +264,7 @@ def test_any_stream(steps: list[tuple[float, str, str, dict[str, Any]]]) -> None
 
 @given(st.lists(st.tuples(st.sampled_from(STATUSES[1:]), details)))
 def test_bytes_of_a_layer_only_grow(steps: list[tuple[str, dict[str, Any]]]) -> None:
-    """Within one try, what was fetched of a layer does not become less, and is never more than there is."""
+    """Within one try, the fetched bytes of a layer never decrease, and never exceed its size."""
     layer_, before = Layer(), 0
     for status, detail in steps:
         layer_.update(status, detail)

@@ -1,4 +1,4 @@
-"""Bytes and seconds as people read them."""
+"""Bytes and seconds in readable form."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_bytes(count: float, text: str) -> None:
 
 @given(st.integers(min_value=0, max_value=10**15 - 1))
 def test_bytes_are_near(count: int) -> None:
-    """What is written is not off by more than half a percent, and is never long."""
+    """The text is accurate to half a percent, and is always short."""
     number, unit = in_bytes(count).split()
     value = float(number) * 1000 ** ("B", "kB", "MB", "GB", "TB").index(unit)
     assert abs(value - count) <= count / 200
@@ -53,5 +53,5 @@ def test_bytes_are_near(count: int) -> None:
     ],
 )
 def test_seconds(seconds: float, text: str) -> None:
-    """Durations are written in the units that matter."""
+    """Durations are written in suitable units."""
     assert in_seconds(seconds) == text

@@ -1,4 +1,4 @@
-"""A pull from Amazon ECR raises what the engine reports; any other pull is docker-py's."""
+"""A pull from Amazon ECR raises the errors that the engine reports; any other pull is docker-py's."""
 
 from __future__ import annotations
 
@@ -50,15 +50,15 @@ UNEXPLAINED = "Check the repository's name, the tag or digest, and that the iden
 
 
 def refuse(engine: RecordingEngine, where: str, answer: str) -> None:
-    """Let *engine* answer a pull with an error, as its status or inside the stream."""
+    """Make *engine* answer a pull with an error, as its status or inside the stream."""
     if where == "status":
         engine.pull_status, engine.pull_answer = 404, answer
     else:
         engine.stream = [{"status": "Pulling"}, {"errorDetail": {"message": answer}, "error": answer}]
 
 
-# Where AWS does not say why (tests/unit/test_manifest.py), the engine's words stand. What the stand's engines say is in
-# tests/reliability/; this is what others say, and networks without a way.
+# If AWS does not know the reason (tests/unit/test_manifest.py), the error shows the engine's message.
+# tests/reliability/ covers the messages of the stand's engines; these are from other engines and network failures.
 @pytest.mark.parametrize(
     ("answer", "step"),
     [
@@ -126,7 +126,7 @@ def refuse(engine: RecordingEngine, where: str, answer: str) -> None:
 )
 @pytest.mark.parametrize("where", ["status", "stream"])
 def test_sentence(client: APIClient, engine: RecordingEngine, answer: str, step: str, where: str) -> None:
-    """The error names image and registry, repeats the engine's words, and says what to do."""
+    """The error names image and registry, repeats the engine's message, and says what to do."""
     refuse(engine, where, answer)
     sentence = f"{BEGINNING} {answer} {step}".rstrip()
     with pytest.raises(EcrPullError, match=f"^{re.escape(sentence)}$"):
@@ -142,7 +142,7 @@ def test_sentence(client: APIClient, engine: RecordingEngine, answer: str, step:
     ],
 )
 def test_other_platform(answer: str, client: APIClient, engine: RecordingEngine, aws: Aws) -> None:
-    """An image that is not there for the engine's platform has one sentence, however the engine says it."""
+    """An image without the engine's platform always has the same error, whatever the engine's wording."""
     refuse(engine, "stream", answer)
     sentence = f"{BEGINNING} {NO_PLATFORM}. Push an image for the platform of the engine, too."
     with pytest.raises(EcrPullError, match=f"^{re.escape(sentence)}$"):
@@ -151,7 +151,7 @@ def test_other_platform(answer: str, client: APIClient, engine: RecordingEngine,
 
 
 def test_vpc_endpoints_in_china(client: APIClient, engine: RecordingEngine) -> None:
-    """In China, the VPC endpoint of Amazon ECR is called otherwise than elsewhere, and that of S3 is not."""
+    """In China, the VPC endpoint of Amazon ECR has another name than elsewhere; that of S3 does not."""
     engine.pull_status, engine.pull_answer = 500, "dial tcp: lookup x: no such host"
     way = "cn.com.amazonaws.cn-north-1.ecr.dkr, with a private DNS name, and com.amazonaws.cn-north-1.s3 are"
     with pytest.raises(EcrPullError, match=re.escape(way)):
@@ -162,7 +162,7 @@ def test_vpc_endpoints_in_china(client: APIClient, engine: RecordingEngine) -> N
     "how", [{}, {"stream": True}, {"stream": True, "decode": True}], ids=["text", "bytes", "items"]
 )
 def test_error_inside_the_stream(client: APIClient, engine: RecordingEngine, how: dict[str, bool]) -> None:
-    """An error inside the stream is raised in every form in which docker-py hands out the stream."""
+    """An error inside the stream is raised for every form of docker-py's stream."""
     engine.stream = [{"status": "Pulling"}, ERROR, {"status": "Never seen"}]
     seen: list[Any] = []
     with pytest.raises(EcrPullError, match=re.escape(f"{BEGINNING} boom.")):
@@ -174,7 +174,7 @@ def test_error_inside_the_stream(client: APIClient, engine: RecordingEngine, how
     "how", [{}, {"stream": True}, {"stream": True, "decode": True}], ids=["text", "bytes", "items"]
 )
 def test_pull_that_succeeds(client: APIClient, engine: RecordingEngine, how: dict[str, bool]) -> None:
-    """A pull that succeeds hands out what docker-py hands out."""
+    """A successful pull returns docker-py's result."""
     engine.stream = [{"status": "Pulling"}, {"status": "Done", "id": "layer"}]
     expected = plain(engine).pull(IMAGE, **how)
     answer = client.pull(IMAGE, **how)
@@ -189,7 +189,7 @@ def test_pull_that_succeeds(client: APIClient, engine: RecordingEngine, how: dic
 def test_error_however_the_stream_is_cut(
     client: APIClient, engine: RecordingEngine, how: dict[str, bool], size: int
 ) -> None:
-    """The pieces in which the stream arrives need not be its items, nor need an error be called by its old name."""
+    """An error is found however the stream is split, and also without its deprecated key."""
     engine.stream = [{"status": "Pulling"}, {"errorDetail": {"message": "boom"}}]
     engine.piece = size
     with pytest.raises(EcrPullError, match=re.escape(f"{BEGINNING} boom.")):
@@ -209,7 +209,7 @@ def test_tag_and_options_are_passed_on(client: APIClient, engine: RecordingEngin
 def test_new_token_where_the_registry_says_that_it_has_expired(
     client: APIClient, engine: RecordingEngine, aws: Aws, how: dict[str, bool], where: str
 ) -> None:
-    """A pull whose token died is tried once more, with a new token, and hands out what the second one says."""
+    """A pull with an expired token is retried once with a new token, and returns the second stream."""
     expired = "denied: Your authorization token has expired. Reauthenticate and try again."
     engine.once = (404, expired) if where == "status" else (200, json.dumps({"errorDetail": {"message": expired}}))
     answer = client.pull(IMAGE, **how)
@@ -219,7 +219,7 @@ def test_new_token_where_the_registry_says_that_it_has_expired(
 
 
 def test_one_new_token_only(client: APIClient, engine: RecordingEngine, aws: Aws) -> None:
-    """A registry that calls the second token expired as well is believed, wherever it says so."""
+    """If the registry reports the second token as expired, too, there is no third try."""
     expired = "denied: Your authorization token has expired. Reauthenticate and try again."
     engine.once = (404, expired)
     engine.stream = [{"status": "Pulling"}, {"errorDetail": {"message": expired}}]
@@ -232,7 +232,7 @@ REFUSED = "unexpected status from HEAD request to https://x/v2/app/manifests/1: 
 
 
 def give(aws: Aws) -> None:
-    """Let AWS give every image and its layers."""
+    """Make AWS give access to every image and its layers."""
     manifest = json.dumps({"config": {"digest": "sha256:0"}})
     aws.operations["BatchGetImage"] = lambda *_: {"images": [{"imageManifest": manifest}], "failures": []}
     aws.operations["GetDownloadUrlForLayer"] = lambda *_: {"downloadUrl": "https://s3", "layerDigest": "sha256:0"}
@@ -240,7 +240,7 @@ def give(aws: Aws) -> None:
 
 @pytest.mark.parametrize("where", ["status", "stream"])
 def test_new_token_where_aws_gives_the_image(client: APIClient, engine: RecordingEngine, aws: Aws, where: str) -> None:
-    """If AWS gives the image to the identity, one new token is tried, however the engine reports the refusal."""
+    """If AWS allows access to the image, one new token is tried, however the engine reports the refusal."""
     give(aws)
     engine.once = (404, REFUSED) if where == "status" else (200, json.dumps({"errorDetail": {"message": REFUSED}}))
     assert "Done" in str(list(client.pull(IMAGE, stream=True, decode=True)))
@@ -250,7 +250,7 @@ def test_new_token_where_aws_gives_the_image(client: APIClient, engine: Recordin
 
 @pytest.mark.parametrize("where", ["status", "stream"])
 def test_two_tokens_are_refused(client: APIClient, engine: RecordingEngine, aws: Aws, where: str) -> None:
-    """If the registry refuses the second token as well, the error says that AWS gives the image."""
+    """If the registry refuses the second token, too, the error says that AWS allows access to the image."""
     give(aws)
     refuse(engine, where, REFUSED)
     sentence = f"{BEGINNING} The registry refused the token, although AWS gives the image to this identity. A new token"
@@ -261,7 +261,7 @@ def test_two_tokens_are_refused(client: APIClient, engine: RecordingEngine, aws:
 
 @pytest.mark.parametrize("where", ["status", "stream"])
 def test_aws_says_why(client: APIClient, engine: RecordingEngine, aws: Aws, where: str) -> None:
-    """The error has AWS's words and their next step, and no second token is fetched."""
+    """The error has AWS's reason and its next step, and no second token is requested."""
     failure = {"failureCode": "KmsError", "failureReason": "The key is disabled."}
     aws.operations["BatchGetImage"] = lambda *_: {"images": [], "failures": [failure]}
     refuse(engine, where, REFUSED)
@@ -283,7 +283,7 @@ def test_aws_says_why(client: APIClient, engine: RecordingEngine, aws: Aws, wher
 def test_aws_is_not_asked_what_it_cannot_know(
     answer: str, client: APIClient, engine: RecordingEngine, aws: Aws
 ) -> None:
-    """Networks, disks and platforms are the engine's; AWS is asked for the token alone; no pull is repeated."""
+    """For failures of network, disk or platform, AWS is not asked for the reason."""
     refuse(engine, "stream", answer)
     with pytest.raises(EcrPullError, match=re.escape(answer)):
         list(client.pull(IMAGE, stream=True, decode=True))
@@ -291,7 +291,7 @@ def test_aws_is_not_asked_what_it_cannot_know(
 
 
 def raw(status: str, content: str, kind: str = "text/html") -> bytes:
-    """Return an answer of HTTP."""
+    """Return an HTTP response."""
     head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(content)}\r\nConnection: close\r\n\r\n"
     return (head + content).encode()
 
@@ -313,7 +313,7 @@ def raw(status: str, content: str, kind: str = "text/html") -> bytes:
 def test_not_an_engine(
     answer: bytes, how: dict[str, bool], client: APIClient, engine: RecordingEngine, aws: Aws
 ) -> None:
-    """What no Docker engine answers is an error of the way to the engine; AWS is not asked why."""
+    """A response that no Docker engine would send is an engine error; AWS is not asked for the reason."""
     engine.hangs_up = answer
     sentence = f"{IMAGE}: not pulled. {engine.url}: something else than a Docker engine answered. "
     with pytest.raises(EcrEngineError, match=f"^{re.escape(sentence)}.+ Check what is between") as caught:
@@ -324,14 +324,14 @@ def test_not_an_engine(
 
 @pytest.mark.parametrize("item", [{"errorDetail": "boom"}, {"errorDetail": None, "error": "boom"}, {"error": "boom"}])
 def test_odd_error_items(item: dict[str, Any], client: APIClient, engine: RecordingEngine) -> None:
-    """An error in another form is an error."""
+    """An error item in another form is recognized, too."""
     engine.stream = [item]
     with pytest.raises(EcrPullError, match=re.escape(f"{BEGINNING} boom.")):
         list(client.pull(IMAGE, stream=True, decode=True))
 
 
 def test_nobody_forges_a_line_of_the_log(client: APIClient, engine: RecordingEngine) -> None:
-    """Line ends, escape sequences and broken characters in an answer are shown escaped."""
+    """Line breaks, escape sequences and invalid characters in a response are escaped."""
     engine.stream = [{"error": "boom\r\n[2026-11-27] INFO all is well\x1b[2J\ud800\u202e"}]
     with pytest.raises(EcrPullError) as caught:
         list(client.pull(IMAGE, stream=True, decode=True))
@@ -340,7 +340,7 @@ def test_nobody_forges_a_line_of_the_log(client: APIClient, engine: RecordingEng
 
 
 def test_other_registries_are_left_alone(client: APIClient, engine: RecordingEngine) -> None:
-    """Pulls from elsewhere raise, or do not raise, what docker-py does."""
+    """Pulls from elsewhere raise the same errors as docker-py, or none."""
     engine.stream = [ERROR]
     assert list(client.pull("busybox:1", stream=True, decode=True)) == [ERROR]
     engine.pull_status, engine.pull_answer = 404, "no such thing"
@@ -349,7 +349,7 @@ def test_other_registries_are_left_alone(client: APIClient, engine: RecordingEng
 
 
 def test_cause_is_kept(client: APIClient, engine: RecordingEngine) -> None:
-    """docker-py's exception is the cause, for those who look for its status."""
+    """docker-py's exception is the cause, so that code can read its status."""
     engine.pull_status, engine.pull_answer = 500, "oops"
     with pytest.raises(EcrPullError) as caught:
         client.pull(IMAGE)
@@ -358,7 +358,7 @@ def test_cause_is_kept(client: APIClient, engine: RecordingEngine) -> None:
 
 
 def test_error_carries_no_token(client: APIClient, engine: RecordingEngine, aws: Aws) -> None:
-    """Neither the variables of the frames that an error comes from nor the request that it remembers have the login."""
+    """Neither the frames of the error nor its stored request contain the login."""
     engine.pull_status, engine.pull_answer = 500, "oops"
     with pytest.raises(EcrPullError) as caught:
         client.pull(IMAGE)
@@ -374,7 +374,7 @@ def test_error_carries_no_token(client: APIClient, engine: RecordingEngine, aws:
 
 
 def test_errors_of_others_are_left_alone(client: APIClient, engine: RecordingEngine) -> None:
-    """A pull that fails while another error is handled leaves that one's frames, and their generators, alone."""
+    """A pull that fails while another error is handled does not clear that error's frames or generators."""
     engine.pull_status, engine.pull_answer = 500, "oops"
 
     def earlier() -> Iterator[Exception]:
@@ -396,6 +396,6 @@ def test_errors_of_others_are_left_alone(client: APIClient, engine: RecordingEng
 
 
 def test_it_is_docker_pys_client(client: APIClient) -> None:
-    """Whoever asks for docker-py's client has one, and can copy it."""
+    """Our client is an instance of docker-py's, and can be copied."""
     assert isinstance(client, APIClient)
     assert isinstance(copy.copy(client), EcrClient)

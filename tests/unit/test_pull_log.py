@@ -1,4 +1,4 @@
-"""What DockerOperator logs of a pull from Amazon ECR, and of any other."""
+"""DockerOperator's log of a pull, from Amazon ECR and from elsewhere."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ EXPIRED = "denied: Your authorization token has expired. Reauthenticate and try 
 
 @pytest.fixture
 def told(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Callable[[], str]:
-    """Provide a function that returns all that was logged, by structlog (Airflow 3) or logging (Airflow 2)."""
+    """Provide a function that returns the log, of structlog (Airflow 3) or logging (Airflow 2)."""
     caplog.set_level("INFO")
     return lambda: capsys.readouterr().out + caplog.text
 
 
 def run(engine: RecordingEngine, image: str = IMAGE, **parameters: Any) -> None:
-    """Let a task pull; the engine then runs nothing."""
+    """Let a task pull; the engine then refuses to run the container."""
     task = EcrDockerOperator(task_id="task", image=image, docker_url=engine.url, **parameters)
     with pytest.raises(APIError, match="this engine runs nothing"):
         task.execute({})
 
 
 def test_pull_from_ecr(engine: RecordingEngine, aws: Aws, told: Callable[[], str]) -> None:
-    """DockerOperator logs our lines, and none for a layer."""
+    """DockerOperator logs our lines, and none per layer."""
     engine.stream = STREAM
     run(engine)
     log = told()
@@ -55,7 +55,7 @@ def test_pull_from_ecr(engine: RecordingEngine, aws: Aws, told: Callable[[], str
 
 @pytest.mark.parametrize("refused", [False, True], ids=["well", "refused"])
 def test_garbage_is_collected_again(refused: bool, engine: RecordingEngine, aws: Aws) -> None:
-    """While a token is fetched and the engine is asked, no garbage is collected, and then it is, come what may."""
+    """Garbage collection is off during the token call and the start of the pull, and always turned on again."""
     collecting = []
     aws.at_call = lambda: collecting.append(gc.isenabled())
     engine.stream = STREAM
@@ -70,7 +70,7 @@ def test_garbage_is_collected_again(refused: bool, engine: RecordingEngine, aws:
 
 
 def test_garbage_that_is_not_collected_stays_so(engine: RecordingEngine, aws: Aws) -> None:
-    """Whoever has switched the collection off finds it so after the pull."""
+    """If garbage collection was off before the pull, it stays off."""
     engine.stream = STREAM
     gc.disable()
     try:
@@ -83,7 +83,7 @@ def test_garbage_that_is_not_collected_stays_so(engine: RecordingEngine, aws: Aw
 
 
 def test_pull_from_elsewhere(engine: RecordingEngine, told: Callable[[], str]) -> None:
-    """Of an image that is not in Amazon ECR, DockerOperator logs what it always does."""
+    """For an image outside Amazon ECR, DockerOperator's log is unchanged."""
     engine.stream = STREAM
     run(engine, "registry.example.com/app:1")
     log = told()
@@ -93,7 +93,7 @@ def test_pull_from_elsewhere(engine: RecordingEngine, told: Callable[[], str]) -
 
 @pytest.mark.parametrize("image", [IMAGE, "registry.example.com/app:1"], ids=["ecr", "other"])
 def test_ones_own_code(image: str, engine: RecordingEngine, aws: Aws) -> None:
-    """The client of a hook in one's own code hands out the engine's items."""
+    """In your own code, a hook's client returns the engine's items."""
     engine.stream = STREAM
     client = EcrDockerHook(base_url=engine.url).get_conn()
     assert list(client.pull(image, stream=True, decode=True)) == STREAM
@@ -101,7 +101,7 @@ def test_ones_own_code(image: str, engine: RecordingEngine, aws: Aws) -> None:
 
 
 def test_operators_client_in_other_forms(engine: RecordingEngine, aws: Aws) -> None:
-    """Of a task's client, only the form in which DockerOperator pulls is for the log."""
+    """A task's client returns log lines only in the form that DockerOperator uses."""
     engine.stream = STREAM
     client = EcrDockerOperator(task_id="task", image=IMAGE, docker_url=engine.url).hook.get_conn()
     assert [json.loads(line) for line in client.pull(IMAGE).splitlines()] == STREAM
@@ -110,11 +110,11 @@ def test_operators_client_in_other_forms(engine: RecordingEngine, aws: Aws) -> N
 
 
 def test_second_try_is_the_same_pull(engine: RecordingEngine, aws: Aws, logged: Callable[[str], int]) -> None:
-    """A pull that goes on with another token begins and ends once."""
+    """A pull that is retried with a new token has one start and one end."""
     engine.stream = STREAM
     engine.once = (200, json.dumps({"errorDetail": {"message": EXPIRED}}))
     run(engine)
-    # In the first line and in the last.
+    # In the first and in the last line.
     assert logged("3.03 MB") == 2
     assert len(aws.tokens) == 2
 
@@ -123,7 +123,7 @@ def test_second_try_is_the_same_pull(engine: RecordingEngine, aws: Aws, logged: 
 def test_group_of_a_pull_that_fails(
     where: str, engine: RecordingEngine, aws: Aws, logged: Callable[[str], int], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The group of the log ends with a pull that fails, wherever it does."""
+    """The log group ends if the pull fails, at any point."""
     caplog.set_level("INFO")
     if where == "aws":
         aws.fault = AwsError(400, "AccessDeniedException", "no")
@@ -140,13 +140,13 @@ def test_group_of_a_pull_that_fails(
 
 
 def test_group_of_a_pull_that_goes_well(engine: RecordingEngine, aws: Aws, logged: Callable[[str], int]) -> None:
-    """The group of the log then ends once: by DockerOperator."""
+    """After a successful pull, the group ends once: by DockerOperator."""
     run(engine)
     assert logged("::endgroup::") == len(aws.tokens) == 1
 
 
 def test_group_of_a_task_whose_time_is_over(logged: Callable[[str], int], caplog: pytest.LogCaptureFixture) -> None:
-    """Airflow interrupts a task by what is no ``Exception``; the group ends with it, and it is passed on."""
+    """Airflow's timeout is no ``Exception``; the group still ends, and the timeout is passed on."""
     caplog.set_level("INFO")
 
     def interrupted() -> Iterator[Any]:
@@ -160,7 +160,7 @@ def test_group_of_a_task_whose_time_is_over(logged: Callable[[str], int], caplog
 
 
 def test_pull_that_nobody_reads_on(told: Callable[[], str]) -> None:
-    """Whoever stops reading has ended nothing."""
+    """If the caller stops reading the stream, the group does not end."""
     pull = log_progress(lambda: iter([*STREAM, {"status": "a warning"}]))
     next(pull)
     pull.close()
@@ -168,7 +168,7 @@ def test_pull_that_nobody_reads_on(told: Callable[[], str]) -> None:
 
 
 def test_full_name(engine: RecordingEngine, aws: Aws, told: Callable[[], str]) -> None:
-    """With ``force_pull``, DockerOperator first logs the image, which has its full name by then."""
+    """With ``force_pull``, DockerOperator logs the image first, already with its full name."""
     with DAG("dag", schedule=None):
         task = EcrDockerOperator(
             task_id="task",
@@ -187,7 +187,7 @@ def test_full_name(engine: RecordingEngine, aws: Aws, told: Callable[[], str]) -
 
 
 def test_what_is_wrong_is_said_by_execute() -> None:
-    """Airflow 3 folds up the log before execute, so errors in parameters are raised after that."""
+    """Airflow 3 collapses the log before execute, so errors in parameters are raised in execute."""
     with DAG("dag", schedule=None):
         task = EcrDockerOperator(task_id="task", image="{{ '' }}", registry_id=ACCOUNT, region_name="eu-west-1")
     task.image = ""
@@ -197,7 +197,7 @@ def test_what_is_wrong_is_said_by_execute() -> None:
 
 
 def test_image_of_another_type_is_said_by_execute() -> None:
-    """So is an image that rendered to something else than a string."""
+    """The same holds for an image that does not render to a string."""
     with DAG("dag", schedule=None):
         task = EcrDockerOperator(task_id="task", image="{{ 1 }}")
     vars(task)["image"] = 1

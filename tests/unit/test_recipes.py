@@ -1,4 +1,4 @@
-"""The recipes for a move to this package: what they show is what their DAG files are."""
+"""The migration recipes: the diffs in the text match the DAG files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TEXT = (FOLDER / "README.md").read_text()
 
 @dataclass(frozen=True)
 class Recipe:
-    """One section: a DAG before the move and after it, and how they differ."""
+    """One section: a DAG before the migration and after it, and the diff."""
 
     title: str
     before: Path
@@ -34,7 +34,7 @@ class Recipe:
         return cls(title, FOLDER / before, (FOLDER / after).resolve(), diff.splitlines(), text)
 
     def side(self, sign: str) -> str:
-        """Return the lines that the diff has on one side, "-" or "+", as a regular expression of the whole file."""
+        """Return the lines on one side of the diff, "-" or "+", as a regular expression for the whole file."""
         lines = [line[1:] for line in self.diff if line[0] in (" ", sign)]
         return "".join(r"(?:.*\n)+?" if line == "…" else re.escape(f"{line}\n") for line in lines)
 
@@ -44,7 +44,7 @@ each = pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.befo
 
 
 def code(path: Path) -> str:
-    """Return a file without its docstring, once it is compiled."""
+    """Compile a file, and return it without its docstring."""
     source = path.read_text()
     compile(source, path, "exec", dont_inherit=True)
     end = ast.parse(source).body[0].end_lineno
@@ -52,7 +52,7 @@ def code(path: Path) -> str:
 
 
 def calls(path: Path) -> list[str]:
-    """Return the names of the operators that a file puts into its DAGs."""
+    """Return the names of the operators that a file uses."""
     found = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
     names = [func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "") for func in found]
     return [name for name in names if name.endswith("Operator")]
@@ -60,14 +60,14 @@ def calls(path: Path) -> list[str]:
 
 @each
 def test_diff(recipe: Recipe) -> None:
-    """Both files compile, and the diff leads from all lines of the one to all lines of the other."""
+    """Both files compile, and the diff leads from the first file to the second."""
     assert re.fullmatch(recipe.side("-"), code(recipe.before))
     assert re.fullmatch(recipe.side("+"), code(recipe.after))
 
 
 @each
 def test_what_comes_after(recipe: Recipe) -> None:
-    """After the move there are only our operators, no login is stored, and the recipe says what to delete."""
+    """After the migration, all operators are ours, no login is stored, and the recipe says what to delete."""
     assert set(calls(recipe.after)) == {"EcrDockerOperator"}
     assert "EcrDockerOperator" not in calls(recipe.before)
     assert "docker_conn_id" not in code(recipe.after)
@@ -75,7 +75,7 @@ def test_what_comes_after(recipe: Recipe) -> None:
 
 
 def test_every_folder_is_a_recipe() -> None:
-    """The text names every file of the folder."""
+    """The text names every file in the folder."""
     named = {path for recipe in RECIPES for path in (recipe.before, recipe.after) if FOLDER in path.parents}
     assert sorted(named) == sorted(FOLDER.rglob("*.py"))
     assert len(RECIPES) == 5

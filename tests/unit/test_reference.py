@@ -1,4 +1,4 @@
-"""An image's full name and registry, from its name and the operator's parameters; and invalid values."""
+"""An image's full name and registry, from its name and the operator's parameters, and invalid values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REGISTRY = f"Amazon ECR registry {A} in eu-west-1"
 
 
 def nobody_asks() -> str | None:
-    """Stand for a default region that must not be looked up."""
+    """Fail if the default region is looked up."""
     pytest.fail("the default region was asked for")
 
 
@@ -35,7 +35,7 @@ def nobody_asks() -> str | None:
     ],
 )
 def test_host_of_image(image: str, host: str | None) -> None:
-    """The host is what is in front of the first slash, if it can be a host at all."""
+    """The host is the part before the first slash, if it can be a host."""
     assert host == split_image(image)[0]
 
 
@@ -52,7 +52,7 @@ def test_host_of_image(image: str, host: str | None) -> None:
     ids=["no-tag", "tag", "port", "digest-nested", "pull-through-cache", "public-name-in-path"],
 )
 def test_image_on_private_registry(image: str) -> None:
-    """The name is kept as it is, and the registry read from its host, whatever follows the host."""
+    """The name is kept, and the registry is read from its host, whatever follows the host."""
     name, registry = resolve(image, None, None, nobody_asks)
     assert name == image
     assert registry is not None
@@ -64,7 +64,7 @@ def test_image_on_private_registry(image: str) -> None:
 )
 @pytest.mark.parametrize("region", [None, "eu-west-1"])
 def test_image_elsewhere(image: str, region: str | None) -> None:
-    """Without a registry id, an image whose host is not Amazon ECR's is not on Amazon ECR."""
+    """Without a registry id, an image is in Amazon ECR only if its host is."""
     assert (image, None) == resolve(image, None, region, nobody_asks)
 
 
@@ -79,7 +79,7 @@ def test_image_elsewhere(image: str, region: str | None) -> None:
 )
 @pytest.mark.parametrize("image", ["app", "team/app:1", "app@sha256:0123"])
 def test_image_without_host(image: str, region: str, host: str) -> None:
-    """With a registry id, an image without a host is that registry's, under its partition's suffix."""
+    """With a registry id, an image without a host is in that registry, with its partition's suffix."""
     name, registry = resolve(image, A, region, nobody_asks)
     assert name == f"{host}/{image}"
     assert registry is not None
@@ -87,14 +87,14 @@ def test_image_without_host(image: str, region: str, host: str) -> None:
 
 
 def test_image_without_host_in_default_region() -> None:
-    """Where nobody names a region, it is the default one."""
+    """Without a region, the default region is used."""
     name, _ = resolve("app", A, None, lambda: "eu-west-1")
     assert name == f"{HOST}/app"
 
 
 @pytest.mark.parametrize("image", ["localhost:5000/app", "registry.example.com/app:1", f"{HOST}.evil.example/app"])
 def test_image_on_alias(image: str) -> None:
-    """With a registry id, a host that is not Amazon ECR's is that registry, and keeps its name."""
+    """With a registry id, a host outside Amazon ECR is an alias of that registry, and the image keeps its name."""
     name, registry = resolve(image, A, "eu-west-1", nobody_asks)
     assert name == image
     assert registry is not None
@@ -102,14 +102,14 @@ def test_image_on_alias(image: str) -> None:
 
 
 def test_parameters_that_agree() -> None:
-    """Parameters that repeat what the host says are fine."""
+    """Parameters may repeat the values of the host."""
     name, registry = resolve(f"{HOST}/app", A, "eu-west-1", nobody_asks)
     assert name == f"{HOST}/app"
     assert registry is not None
 
 
 def test_region_beside_public_image() -> None:
-    """A region, perhaps from default_args, does not contradict ECR Public, whose host names none."""
+    """A region, perhaps from default_args, does not contradict ECR Public, whose host has none."""
     _, registry = resolve("public.ecr.aws/docker/library/busybox", None, "eu-west-1", nobody_asks)
     assert registry is not None
     assert registry.region_name == "us-east-1"
@@ -205,7 +205,7 @@ def test_no_name(image: str) -> None:
 
 
 def test_no_region_of_alias() -> None:
-    """A host that is not Amazon ECR's is an alias of a region that is named, not of whatever region is the default."""
+    """An alias needs an explicit region; the default region is not used."""
     sentence = (
         "region_name: the host of the image 'docker.io/library/busybox' is not one of Amazon ECR's, and "
         f"registry_id {A} alone does not say which registry it is; set region_name, or omit registry_id."
@@ -215,7 +215,7 @@ def test_no_region_of_alias() -> None:
 
 
 def test_no_region_anywhere() -> None:
-    """A registry id needs a region, wherever it comes from."""
+    """A registry id needs a region from somewhere."""
     sentence = (
         f"region_name: the region of the image 'app:1' in account {A} is not known; "
         "set region_name, or a region in the AWS connection or in AWS_DEFAULT_REGION."
@@ -225,6 +225,6 @@ def test_no_region_anywhere() -> None:
 
 
 def test_bad_default_region() -> None:
-    """A default region is checked like a given one."""
+    """A default region is checked like an explicit one."""
     with pytest.raises(EcrInputError, match=r"^region_name: no AWS partition has a region like 'nowhere'"):
         resolve("app", A, None, lambda: "nowhere")

@@ -1,7 +1,7 @@
 """Which hosts are registries of Amazon ECR, and which only look like one.
 
-The rows are those of the ECR credential helper's, the Kubernetes provider's, the login action's and the ECS agent's
-own tests, and of the endpoints that AWS documents.
+The rows come from the tests of the ECR credential helper, the Kubernetes provider, the login action and the ECS
+agent, and from the endpoints that AWS documents.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ PRIVATE = [
     ("012345678901.dkr.ecr.eu-west-3.amazonaws.com", "012345678901", "eu-west-3", "aws", False),
     ("876820548815.dkr.ecr.cn-north-1.amazonaws.com.cn", "876820548815", "cn-north-1", "aws-cn", False),
     ("012345678901.dkr-ecr.eu-north-1.on.aws", "012345678901", "eu-north-1", "aws", False),
-    # A region that is not known yet is still a region, of the partition whose suffix it bears.
+    # An unknown region is still valid, in the partition of its suffix.
     (f"{A}.dkr.ecr.lala-land-1.amazonaws.com", A, "lala-land-1", "aws", False),
     (f"{A}.dkr.ecr-fips.lala-land-1.amazonaws.com", A, "lala-land-1", "aws", True),
     (f"{A}.dkr.ecr.lala-land-1.amazonaws.com.cn", A, "lala-land-1", "aws-cn", False),
@@ -71,14 +71,14 @@ LOOK_ALIKES = [
     "foobar",
     "localhost:5000",
     "private-registry.example.com",
-    # Something is in front.
+    # Additional text in front.
     f"evil-{A}.dkr.ecr.us-west-2.amazonaws.com",
     f"evil.{A}.dkr.ecr.us-west-2.amazonaws.com",
     f" {A}.dkr.ecr.us-west-2.amazonaws.com",
     f"user@{A}.dkr.ecr.us-west-2.amazonaws.com",
     "evilpublic.ecr.aws",
     "evil.public.ecr.aws",
-    # Something is behind.
+    # Additional text at the end.
     f"{A}.dkr.ecr.us-west-2.amazonaws.com.evil.example",
     f"{A}.dkr.ecr.us-west-2.amazonaws.com.fake.example.com",
     f"{A}.dkr.ecr-fips.us-gov-west-1.amazonaws.com.fake.example.com",
@@ -93,20 +93,20 @@ LOOK_ALIKES = [
     f"{A}.dkr.ecr.us-west-2.amazonaws.com:443@evil.example",
     "public.ecr.aws.fake.example.com",
     "public.ecr.aws\n",
-    # The account is none.
+    # Invalid account.
     f"{A}3.dkr.ecr.us-west-2.amazonaws.com",
     f"{A[:-1]}.dkr.ecr.us-west-2.amazonaws.com",
     "12345678901A.dkr.ecr.us-west-2.amazonaws.com",
     "\N{ARABIC-INDIC DIGIT ONE}23456789012.dkr.ecr.us-west-2.amazonaws.com",
     ".dkr.ecr.not-real.amazonaws.com",
     "ecr-fips.amazonaws.com",
-    # The region is none.
+    # Invalid region.
     f"{A}.dkr.ecr.lala-land-1!.amazonaws.com",
     f"{A}.dkr.ecr.#lala-land-1.amazonaws.com",
     f"{A}.dkr.ecr.a.b.c.amazonaws.com",
     f"{A}.dkr.ecr..amazonaws.com",
     f"{A}.dkr.ecr.amazonaws.com",
-    # The suffix is nobody's.
+    # Unknown suffix.
     f"{A}.dkr.ecr.lala-land-1.amazonaws.hacker.com",
     f"{A}.dkr.ecr.lala-land-1.hacker.com",
     f"{A}.dkr.ecr.lala-land-1.amazonaws.lol",
@@ -114,7 +114,7 @@ LOOK_ALIKES = [
     f"{A}.dkr.ecr.us-iso-east-1.amazonaws.gov",
     f"{A}.dkr.ecr.us-west-2.localhost.localstack.cloud:4566",
     "vpce-0123.dkr.ecr.us-west-2.vpce.amazonaws.com",
-    # The parts are mixed up.
+    # Mixed parts.
     f"{A}.dog.ecr.lala-land-1.amazonaws.com",
     f"{A}.dkr.cat.lala-land-1.amazonaws.com",
     f"{A}.lala-land-1.amazonaws.com",
@@ -125,7 +125,7 @@ LOOK_ALIKES = [
     f"{A}.dkr.starport.us-west-2.amazonaws.com",
     f"{A}xdkr.ecr.us-west-2.amazonaws.com",
     "api.ecr.us-west-2.amazonaws.com",
-    # A Kelvin sign becomes a "k", and a long s an "s", when the case is folded without care.
+    # Careless case folding turns a Kelvin sign into "k", and a long s into "s".
     f"{A}.d\N{KELVIN SIGN}r.ecr.us-west-2.amazonaws.com",
     f"{A}.dkr.ecr.us-west-2.amazonaw\N{LATIN SMALL LETTER LONG S}.com",
 ]
@@ -133,7 +133,7 @@ LOOK_ALIKES = [
 
 @pytest.mark.parametrize(("host", "account", "region", "partition", "fips"), PRIVATE, ids=[row[0] for row in PRIVATE])
 def test_private_host(host: str, account: str, region: str, partition: str, fips: bool) -> None:
-    """Account, region, partition and FIPS are read from the host; the host itself is kept as it was given."""
+    """Account, region, partition and FIPS are read from the host; the host itself is kept unchanged."""
     expected = EcrRegistry(host, region, account, partition=partition, fips=fips)
     assert expected == EcrRegistry.parse(host)
     assert expected.service == "ecr"
@@ -149,7 +149,7 @@ def test_public_host(host: str) -> None:
 
 @pytest.mark.parametrize("host", LOOK_ALIKES, ids=ascii)
 def test_look_alike(host: str) -> None:
-    """A host that is not one of Amazon ECR's to the last letter is none."""
+    """A host that differs from Amazon ECR's in any character is not a registry."""
     assert EcrRegistry.parse(host) is None
 
 
@@ -167,7 +167,7 @@ def test_look_alike(host: str) -> None:
     ],
 )
 def test_host_of_account_and_region(region: str, host: str) -> None:
-    """The host of an account and a region has its partition's suffix, and is read back as the same registry."""
+    """The host of an account and a region has its partition's suffix, and parses to the same registry."""
     registry = EcrRegistry.private(A, region)
     assert host == registry.host
     assert registry == EcrRegistry.parse(host)
@@ -177,14 +177,14 @@ def test_host_of_account_and_region(region: str, host: str) -> None:
     "region", ["lala-land-1", "eu-west", "", "eu-west-1\n", "us-west-2.evil.example", "aws-global"]
 )
 def test_region_of_no_partition(region: str) -> None:
-    """A region that no partition has is nobody's, and has no registry."""
+    """A region outside all partitions has no registry."""
     assert find_partition(region) is None
     with pytest.raises(ValueError, match="^" + re.escape(region) + "$"):
         EcrRegistry.private(A, region)
 
 
 def test_partitions_are_botocores() -> None:
-    """Partitions, the forms of their regions and their suffixes are those that botocore knows today."""
+    """Partitions, their region patterns and their suffixes match the installed botocore."""
     theirs = json.loads((Path(botocore.__file__).parent / "data" / "partitions.json").read_text())["partitions"]
     expected = {p["id"]: (p["outputs"]["dnsSuffix"], p["regionRegex"].replace(r"\-", "-")) for p in theirs}
     ours = {p.name: (p.suffix, f"^{p.region}$".replace("eusc-de", "eusc-(de)")) for p in PARTITIONS}

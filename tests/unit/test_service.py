@@ -1,4 +1,4 @@
-"""A Swarm service's image is asked for before the service is created, with the login that the service gets."""
+"""A Swarm service's image is checked in the registry before the service is created, with the service's login."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def connect(engine: RecordingEngine, **parameters: Any) -> APIClient:
 
 
 def sent(engine: RecordingEngine) -> list[tuple[str, str | None]]:
-    """Return where requests about services and images went, each with its password."""
+    """Return the paths of requests about services and images, each with its password."""
     asked = [asked for asked in engine.asked if asked.path.startswith(("/distribution", "/services"))]
     return [(asked.path, (asked.login or {}).get("password")) for asked in asked]
 
 
 def test_one_token_for_one_service(engine: RecordingEngine, aws: Aws) -> None:
-    """The login with which the image was asked for is the one that the service gets; the next has its own."""
+    """The check of the image and the service use the same login; the next service gets a new one."""
     client = connect(engine)
     assert client.create_service(SERVICE, name="first") == {"ID": "service"}
     client.create_service(task_template=SERVICE)
@@ -48,7 +48,7 @@ def test_one_token_for_one_service(engine: RecordingEngine, aws: Aws) -> None:
 
 
 def test_nothing_is_held_afterwards(engine: RecordingEngine, aws: Aws) -> None:
-    """A pull after a service, or after one that failed, asks for a token of its own."""
+    """A pull after a service, successful or not, gets a new token."""
     client = connect(engine)
     client.create_service(SERVICE)
     client.pull(IMAGE)
@@ -72,7 +72,7 @@ def test_services_side_by_side(engine: RecordingEngine, aws: Aws) -> None:
 
 @pytest.mark.parametrize("status", [401, 403, 404, 429])
 def test_refused(status: int, engine: RecordingEngine, aws: Aws) -> None:
-    """What the registry refuses fails with its words, and no service is created; the error carries no token."""
+    """If the registry refuses, the task fails with its reason, no service is created, and the error has no token."""
     engine.answers[ASKED] = (status, {"message": "what the registry said"})
     with pytest.raises(EcrPullError, match=rf"^{IMAGE}: not pulled from .+ what the registry said\.") as caught:
         connect(engine).create_service(SERVICE)
@@ -83,7 +83,7 @@ def test_refused(status: int, engine: RecordingEngine, aws: Aws) -> None:
 
 
 def test_expired_on_its_way(engine: RecordingEngine, aws: Aws) -> None:
-    """If the registry says that the token has expired, one new token is tried at once."""
+    """If the registry reports an expired token, one new token is tried at once."""
 
     class Once(dict[str, Any]):
         def get(self, path: str, default: Any = None) -> Any:
@@ -100,7 +100,7 @@ def test_expired_on_its_way(engine: RecordingEngine, aws: Aws) -> None:
 def test_registry_that_the_manager_cannot_reach(
     engine: RecordingEngine, aws: Aws, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """If the manager cannot ask, the nodes may still pull: the service is created, and a warning says what was said."""
+    """If the manager cannot reach the registry, the service is created with a warning: the nodes may reach it."""
     engine.answers[ASKED] = (500, {"message": "dial tcp: i/o timeout"})
     connect(engine).create_service(SERVICE)
     password = aws.tokens[0].password
@@ -110,14 +110,14 @@ def test_registry_that_the_manager_cannot_reach(
 
 
 def test_api_version_without_the_question(engine: RecordingEngine, aws: Aws, caplog: pytest.LogCaptureFixture) -> None:
-    """With an API version that knows no such question, the service is created as before."""
+    """With an API version without this request, the service is created without the check."""
     connect(engine, version="1.29").create_service(SERVICE)
     assert sent(engine) == [(CREATED, aws.tokens[0].password)]
     assert "its registry could not be asked" in caplog.text
 
 
 def test_no_token(engine: RecordingEngine, aws: Aws) -> None:
-    """Where AWS gives no token, the error names the image, and the engine is not asked."""
+    """Without a token, the error names the image, and the engine gets no request."""
     aws.fault = AwsError(400, "AccessDeniedException", "no")
     with pytest.raises(EcrTokenError, match=rf"^{IMAGE}: not pulled\."):
         connect(engine).create_service(SERVICE)
@@ -125,7 +125,7 @@ def test_no_token(engine: RecordingEngine, aws: Aws) -> None:
 
 
 def test_service_that_cannot_be_created(engine: RecordingEngine, aws: Aws) -> None:
-    """What is wrong with the service itself is docker-py's error, and carries no token either."""
+    """An error of the service itself is docker-py's, and has no token either."""
     engine.answers[CREATED] = (503, {"message": "This node is not a swarm manager."})
     with pytest.raises(APIError, match="This node is not a swarm manager") as caught:
         connect(engine).create_service(SERVICE)
@@ -137,7 +137,7 @@ def test_service_that_cannot_be_created(engine: RecordingEngine, aws: Aws) -> No
 
 @pytest.mark.parametrize("image", ["busybox:1", "registry.example.com/app:1", f"{HOST}.example.com/app:1"])
 def test_other_registries_are_left_alone(image: str, engine: RecordingEngine, aws: Aws) -> None:
-    """An image that is not on Amazon ECR is not asked for."""
+    """An image outside Amazon ECR is not checked."""
     connect(engine).create_service({"ContainerSpec": {"Image": image}})
     assert sent(engine) == [(CREATED, None)]
     assert aws.calls == []
@@ -145,13 +145,13 @@ def test_other_registries_are_left_alone(image: str, engine: RecordingEngine, aw
 
 @pytest.mark.parametrize("template", [{}, {"ContainerSpec": None}, {"ContainerSpec": {}}])
 def test_service_without_an_image(template: dict[str, Any], engine: RecordingEngine) -> None:
-    """What docker-py refuses, it refuses still."""
+    """A service that docker-py refuses is still refused."""
     with pytest.raises((DockerException, AttributeError)):
         connect(engine).create_service(template)
 
 
 def test_alias(engine: RecordingEngine, aws: Aws) -> None:
-    """An alias is asked as the registry that it stands for."""
+    """An alias is checked as its registry."""
     alias = {"registry_host": "localhost:5000", "registry_id": ACCOUNT, "region_name": "us-west-2"}
     engine.answers["/distribution/localhost:5000/app:1/json"] = (200, {})
     connect(engine, **alias).create_service({"ContainerSpec": {"Image": "localhost:5000/app:1"}})
@@ -160,7 +160,7 @@ def test_alias(engine: RecordingEngine, aws: Aws) -> None:
 
 
 def test_public_image_without_aws(engine: RecordingEngine, aws: Aws, caplog: pytest.LogCaptureFixture) -> None:
-    """If AWS gives no public token, both requests are anonymous, and AWS was asked once."""
+    """If AWS gives no public token, both requests are anonymous, and AWS is called once."""
     engine.answers["/distribution/public.ecr.aws/x/app:1/json"] = (200, {})
     aws.fault = AwsError(400, "AccessDeniedException", "no")
     connect(engine).create_service({"ContainerSpec": {"Image": "public.ecr.aws/x/app:1"}})

@@ -1,4 +1,4 @@
-"""EcrDockerSwarmOperator: both parents' parameters, and what it mends."""
+"""EcrDockerSwarmOperator: both parents' parameters, and the problems that it fixes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STAMP = b"2026-11-21T06:23:51.781865846Z "
 
 @pytest.fixture
 def swarm(engine: RecordingEngine) -> RecordingEngine:
-    """Provide an engine whose services are complete at once."""
+    """Provide an engine whose services complete at once."""
     engine.answers[f"/distribution/{IMAGE}/json"] = (200, {})
     engine.answers["/tasks"] = (200, [{"ServiceID": "service", "Status": {"State": "complete"}}])
     engine.answers["/services/service"] = (200, {"ID": "service"})
@@ -46,7 +46,7 @@ def create(engine: RecordingEngine, **parameters: Any) -> tuple[EcrDockerSwarmOp
 
 
 def test_service(swarm: RecordingEngine, aws: Aws) -> None:
-    """The image is asked for under its full name, and the service is DockerSwarmOperator's, with our login."""
+    """The image is checked under its full name, and the service is DockerSwarmOperator's, with our login."""
     task, container = create(swarm, image="app:1", registry_id=ACCOUNT, region_name="eu-west-1", args=["a", "b"])
     assert (task.image, container["Image"], container["Args"]) == (IMAGE, IMAGE, ["a", "b"])
     asked = {asked.path: (asked.login or {}).get("password") for asked in swarm.asked if asked.login}
@@ -54,7 +54,7 @@ def test_service(swarm: RecordingEngine, aws: Aws) -> None:
 
 
 def test_other_images_are_dockerswarmoperators(swarm: RecordingEngine, aws: Aws) -> None:
-    """For an image of another registry, the engine is asked what DockerSwarmOperator asks."""
+    """For an image outside Amazon ECR, the engine gets DockerSwarmOperator's requests."""
     asked = []
     for operator in (EcrDockerSwarmOperator, DockerSwarmOperator):
         operator(task_id="task", image="busybox:1", docker_url=swarm.url, enable_logging=False).execute({})
@@ -77,7 +77,7 @@ def test_other_images_are_dockerswarmoperators(swarm: RecordingEngine, aws: Aws)
     ids=["none", "environment", "private", "file", "file-and-environment", "environment-and-private"],
 )
 def test_environment(given: dict[str, Any], expected: list[str], swarm: RecordingEngine, aws: Aws) -> None:
-    """Variables of all three kinds reach the container, in DockerOperator's order; the template keeps its own."""
+    """Variables of all three kinds reach the container, in DockerOperator's order; the template is unchanged."""
     task, container = create(swarm, **given)
     own = f"AIRFLOW_TMP_DIR={task.tmp_dir}"
     assert sorted([*expected, own]) == sorted(container["Env"])
@@ -91,28 +91,28 @@ def test_environment(given: dict[str, Any], expected: list[str], swarm: Recordin
     ids=["bytes", "lines"],
 )
 def test_terminal(cut: Callable[[bytes], list[bytes]]) -> None:
-    """A terminal's output comes line by line, whether docker-py hands out bytes or, one day, lines."""
+    """A terminal's output is logged line by line, whether docker-py returns bytes or lines."""
     text = STAMP + "fünf\r\n".encode() + STAMP + b"\r\n" + STAMP + b"  unfinished"
     lines = list(_by_line(iter(cut(text))))
     assert lines == [STAMP + "fünf".encode(), STAMP, STAMP + b"  unfinished"]
 
 
 def test_template_fields_are_both_parents() -> None:
-    """No template of either parent's gets lost, and none is there twice."""
+    """All template fields of both parents are kept, without duplicates."""
     ours = EcrDockerSwarmOperator.template_fields
     assert set(ours) == {*DockerSwarmOperator.template_fields, *EcrDockerOperator.template_fields}
     assert len(set(ours)) == len(ours)
 
 
 def test_parents() -> None:
-    """Ours comes before theirs, and nothing of theirs is copied."""
+    """Our operator comes first in the method resolution order, and none of the parents' code is copied."""
     assert EcrDockerSwarmOperator.__mro__[1:4] == (EcrDockerOperator, DockerSwarmOperator, DockerOperator)
     own = {name for name, value in vars(EcrDockerSwarmOperator).items() if inspect.isfunction(value)}
     assert own <= {"__init__", "_validate_retention", "_run_service", "_env_file_variables"}
 
 
 def test_parameters_of_both_parents() -> None:
-    """Parameters of both, and of DockerOperator and BaseOperator, are taken, by name or from default_args."""
+    """Parameters of both parents, DockerOperator and BaseOperator work, by name or from default_args."""
     mode = ServiceMode("replicated", 2)
     defaults = {"aws_conn_id": "mine", "service_prefix": "ours", "cpus": 2.0, "retries": 3}
     with DAG("dag", schedule=None, default_args=defaults):
@@ -131,7 +131,7 @@ def test_parameters_of_both_parents() -> None:
 
 
 def test_expand() -> None:
-    """Parameters of both parents can be mapped, and kept partial."""
+    """Parameters of both parents can be mapped, and set with partial."""
     with DAG("dag", schedule=None):
         mapped = EcrDockerSwarmOperator.partial(task_id="task", aws_conn_id="mine", service_prefix="ours").expand(
             image=[IMAGE, "public.ecr.aws/x"], args=["a", "b"]
@@ -148,14 +148,14 @@ def test_bad_input_at_parse() -> None:
 
 
 def test_unknown_parameter() -> None:
-    """A parameter of nobody's is refused, as ever."""
+    """An unknown parameter is refused, as usual."""
     # Airflow 2 and 3 raise different classes.
     with pytest.raises(Exception, match="nonsense"):
         EcrDockerSwarmOperator(task_id="task", image=IMAGE, nonsense=1)
 
 
 def test_retention() -> None:
-    """What lies on a Swarm's nodes cannot be removed from here: said when the DAG is parsed, also of default_args."""
+    """Images on a Swarm's nodes cannot be removed, so the parameter fails at parse time, also from default_args."""
     with pytest.raises(EcrInputError, match=r"^image_retention: the images of a Swarm are on its nodes"):
         EcrDockerSwarmOperator(task_id="task", image=IMAGE, image_retention=timedelta(days=1))
     with DAG("dag", schedule=None, default_args={"image_retention": timedelta(days=1), "aws_conn_id": "mine"}):

@@ -1,4 +1,4 @@
-"""One call to AWS: whose, where, for what; and what becomes of its answer."""
+"""The token call: identity, endpoint, parameters, and the handling of the answer."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ IDENTITY = AwsIdentity(None)
 
 
 class Answering(AwsIdentity):
-    """An identity whose client gives one answer, and insists on a call without parameters."""
+    """An identity whose client returns a fixed answer, and accepts only a call without parameters."""
 
     def __init__(self, answer: dict[str, Any], service: str = "ecr") -> None:
         super().__init__(None)
@@ -48,22 +48,22 @@ class Answering(AwsIdentity):
         self.__dict__["stubbed"] = client
 
     def client(self, registry: EcrRegistry, **options: Any) -> Any:  # noqa: ARG002
-        """Return the one client."""
+        """Return the client."""
         return self.__dict__["stubbed"]
 
 
 def answer_of(token: str) -> dict[str, Any]:
-    """Return ECR's answer with *token* in it."""
+    """Return ECR's answer with *token*."""
     return {"authorizationData": [{"authorizationToken": token, "proxyEndpoint": "https://not-this-one.example"}]}
 
 
 def encoded(login: str) -> str:
-    """Return *login* as a token encodes it."""
+    """Return *login* encoded as a token."""
     return base64.b64encode(login.encode()).decode()
 
 
 def test_token_of_the_worker(aws: Aws) -> None:
-    """The login is what AWS answered to one call, made as the worker in the registry's region."""
+    """The login comes from one call to AWS, as the worker, in the registry's region."""
     credentials = fetch_credentials(REGISTRY, IDENTITY)
     assert [token.password for token in aws.tokens] == [credentials.password]
     assert ("AWS", HOST) == (credentials.username, credentials.serveraddress)
@@ -72,7 +72,7 @@ def test_token_of_the_worker(aws: Aws) -> None:
 
 
 def test_region_is_the_registrys(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither the worker's nor the connection's region is asked, but the registry's."""
+    """The call is made in the registry's region, not in the worker's or the connection's."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-west-2")
     extra = '{"region_name": "ap-south-1"}'
     monkeypatch.setenv("AIRFLOW_CONN_ELSEWHERE", Connection(conn_id="x", conn_type="aws", extra=extra).get_uri())
@@ -81,7 +81,7 @@ def test_region_is_the_registrys(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_identity_is_the_connections(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The role that the AWS connection names is assumed, and asks for the token."""
+    """The role of the AWS connection is assumed, and gets the token."""
     worker = next(iter(aws.identities.values()))
     role = aws.add_role(OTHER_ACCOUNT, "puller", trusted=worker)
     extra = f'{{"role_arn": "{role}"}}'
@@ -95,13 +95,13 @@ def test_identity_is_the_connections(aws: Aws, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_missing_connection_is_the_workers_own_identity(aws: Aws) -> None:
-    """``aws_default`` need not exist: without it, boto3's own chain asks."""
+    """``aws_default`` need not exist: without it, boto3's own chain is used."""
     fetch_credentials(REGISTRY, AwsIdentity())
     assert [call.arn for call in aws.calls] == [f"arn:aws:iam::{ACCOUNT}:user/worker"]
 
 
 def test_public_token(aws: Aws) -> None:
-    """ECR Public has a service of its own, asked in us-east-1."""
+    """ECR Public has a separate service, which is called in us-east-1."""
     credentials = fetch_credentials(PUBLIC, IDENTITY)
     assert [token.password for token in aws.tokens] == [credentials.password]
     assert [(call.service, call.region) for call in aws.calls] == [("ecr-public", "us-east-1")]
@@ -109,7 +109,7 @@ def test_public_token(aws: Aws) -> None:
 
 @pytest.mark.parametrize(("host", "region", "fips"), [(row[0], row[2], row[4]) for row in PRIVATE])
 def test_url_of_the_call(host: str, region: str, fips: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """botocore sends the call to the plain endpoint of the host's region, to the FIPS one for a FIPS host."""
+    """botocore calls the plain endpoint of the host's region, or the FIPS endpoint for a FIPS host."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     registry = EcrRegistry.parse(host)
@@ -122,24 +122,24 @@ def test_url_of_the_call(host: str, region: str, fips: bool, monkeypatch: pytest
         return AWSResponse(request.url, 200, {}, None)
 
     client.meta.events.register("before-send", answer)
-    with pytest.raises(AttributeError):  # the answer has no body to parse
+    with pytest.raises(AttributeError):  # the response has no body to parse
         client.get_authorization_token()
     [request] = sent
     name = "ecr-fips" if fips else "ecr"
-    # A region that botocore does not know yet is in the commercial partition to it.
+    # botocore treats an unknown region as part of the commercial partition.
     partition = find_partition(region)
     assert request.url == f"https://api.{name}.{region}.{partition.suffix if partition else 'amazonaws.com'}/"
     assert f"/{region}/ecr/aws4_request" in request.headers["Authorization"].decode()
 
 
 def test_registry_ids_are_not_sent_and_proxy_endpoint_is_not_used() -> None:
-    """The deprecated parameter is not sent, and the login is for the host that is pulled from."""
+    """The deprecated parameter is not sent, and the login is for the host of the pull."""
     credentials = fetch_credentials(REGISTRY, Answering(answer_of(encoded("AWS:secret"))))
     assert credentials.auth_config == {"username": "AWS", "password": "secret", "serveraddress": HOST}
 
 
 def test_password_with_colons() -> None:
-    """Only the first colon divides."""
+    """Only the first colon separates user and password."""
     assert fetch_credentials(REGISTRY, Answering(answer_of(encoded("AWS:a:b:c")))).password == "a:b:c"
 
 
@@ -159,7 +159,7 @@ def test_password_with_colons() -> None:
     ids=["nothing", "empty", "no-token", "empty-token", "not-base64", "not-utf8", "no-colon", "no-password", "no-user"],
 )
 def test_answer_without_token(answer: dict[str, Any]) -> None:
-    """An answer from which no login can be read is an error, whose text and chain hold nothing of the answer."""
+    """An answer without a valid login raises an error, and neither its text nor its chain contains the answer."""
     sentence = (
         f"Amazon ECR registry {ACCOUNT} in eu-west-1: no authorization token for the worker's own AWS credentials. "
         "AWS answered without a token of the form 'user:password' in base64. "
@@ -174,7 +174,7 @@ def test_answer_without_token(answer: dict[str, Any]) -> None:
 @pytest.mark.parametrize("token", ["QVdTOnNlY3JldA\u00e9", "\ud800", 17, True, ["QVdTOng="], {"a": "b"}, None, ""])
 @pytest.mark.parametrize("wrapped", [lambda data: [data], lambda data: data], ids=["list", "object"])
 def test_odd_token(token: Any, wrapped: Any, aws: Aws) -> None:
-    """Whatever stands where the token should be is an EcrTokenError."""
+    """An invalid token raises EcrTokenError."""
     aws.authorization_data = wrapped({"authorizationToken": token})
     with pytest.raises(EcrTokenError, match="no authorization token for"):
         fetch_credentials(REGISTRY, AwsIdentity(None))
@@ -182,7 +182,7 @@ def test_odd_token(token: Any, wrapped: Any, aws: Aws) -> None:
 
 @pytest.mark.parametrize("data", [[None], ["text"], [[]], [], {}, "text", 1, True])
 def test_odd_answer(data: Any, aws: Aws) -> None:
-    """Whatever stands where the authorization data should be is an EcrTokenError."""
+    """Invalid authorization data raise EcrTokenError."""
     aws.authorization_data = data
     with pytest.raises(EcrTokenError, match="no authorization token for"):
         fetch_credentials(REGISTRY, AwsIdentity(None))
@@ -210,7 +210,7 @@ def test_odd_answer(data: Any, aws: Aws) -> None:
     ids=lambda value: value.code if isinstance(value, AwsError) else "",
 )
 def test_refusal(aws: Aws, error: AwsError, said: str) -> None:
-    """A refusal names the registry and the identity, repeats AWS's words, and says what to do."""
+    """The error for a refusal names the registry and the identity, repeats AWS's message, and says what to do."""
     aws.fault = error
     sentence = (
         f"Amazon ECR registry {ACCOUNT} in eu-west-1: no authorization token for AWS connection 'mine' (not found, "
@@ -222,7 +222,7 @@ def test_refusal(aws: Aws, error: AwsError, said: str) -> None:
 
 
 def test_no_credentials(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error of a worker without AWS credentials says how to get some."""
+    """The error for a worker without AWS credentials says how to get some."""
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     with pytest.raises(EcrTokenError, match=r"Unable to locate credentials\. Give the worker a role, or name"):
         fetch_credentials(REGISTRY, IDENTITY)
@@ -230,7 +230,7 @@ def test_no_credentials(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_public_refusal_names_both_actions(aws: Aws) -> None:
-    """The token of ECR Public needs two actions."""
+    """The error for ECR Public names both actions that its token needs."""
     aws.fault = AwsError(400, "AccessDeniedException", "no")
     with pytest.raises(EcrTokenError, match="Allow ecr-public:GetAuthorizationToken and sts:GetServiceBearerToken on"):
         fetch_credentials(PUBLIC, IDENTITY)
@@ -238,13 +238,13 @@ def test_public_refusal_names_both_actions(aws: Aws) -> None:
 
 @pytest.mark.slow
 def test_throttling_is_waited_out(aws: Aws) -> None:
-    """botocore tries again when AWS throttles, without any configuration."""
+    """botocore retries when AWS throttles, without any configuration."""
     aws.faults = [AwsError(400, "ThrottlingException", "Rate exceeded")] * 2
     assert fetch_credentials(REGISTRY, IDENTITY).password == aws.tokens[0].password
 
 
 def test_botocore_config_wins(aws: Aws) -> None:
-    """What the user configures replaces our default."""
+    """The user's configuration replaces our default."""
     aws.faults = [AwsError(400, "ThrottlingException", "Rate exceeded")]
     config = {"retries": {"total_max_attempts": 1}}
     with pytest.raises(EcrTokenError, match="Rate exceeded"):
@@ -279,7 +279,7 @@ def test_default_config() -> None:
 def test_bad_settings(
     identity: AwsIdentity, environment: dict[str, str], said: str, aws: Aws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever goes wrong on the way to AWS, botocore's or not, is a token error with its words."""
+    """Any failure on the way to AWS, botocore's or not, is a token error with its message."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(EcrTokenError, match=re.escape(said)):
@@ -288,7 +288,7 @@ def test_bad_settings(
 
 
 def test_config_of_the_connection_is_kept(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    """``config_kwargs`` of the AWS connection hold, as in the amazon provider's operators."""
+    """``config_kwargs`` of the AWS connection apply, as in the amazon provider's operators."""
     aws.faults = [AwsError(400, "ThrottlingException", "Rate exceeded")]
     extra = '{"config_kwargs": {"retries": {"total_max_attempts": 1}}}'
     monkeypatch.setenv("AIRFLOW_CONN_ONCE", Connection(conn_id="x", conn_type="aws", extra=extra).get_uri())
@@ -305,7 +305,7 @@ def test_config_of_the_connection_is_kept(aws: Aws, monkeypatch: pytest.MonkeyPa
     ids=["general", "service"],
 )
 def test_endpoint_of_the_connection_is_asked(extra: str, aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    """``endpoint_url`` of the AWS connection holds, and that of the service before it, as for the amazon provider."""
+    """``endpoint_url`` of the AWS connection applies, the service's own one first, as in the amazon provider."""
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     connection = Connection(conn_id="x", conn_type="aws", extra=extra.replace("URL", aws.url))
     monkeypatch.setenv("AIRFLOW_CONN_ELSEWHERE", connection.get_uri())
@@ -314,14 +314,14 @@ def test_endpoint_of_the_connection_is_asked(extra: str, aws: Aws, monkeypatch: 
 
 
 def test_caller_is_named_to_aws() -> None:
-    """AWS's logs name the operator behind botocore's own words, and then what the user adds."""
+    """The user agent has botocore's own words, then the operator, and then the user's addition."""
     meta = AwsIdentity(None, botocore_config={"user_agent_extra": "etl/1"}).client(REGISTRY).meta
     assert meta.config.user_agent_extra == "EcrDockerOperator etl/1"
     assert IDENTITY.client(REGISTRY).meta.config.user_agent_extra == "EcrDockerOperator"
 
 
 def test_default_region_that_cannot_be_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is wrong with a profile, or with the connection, is one of our sentences."""
+    """A problem with a profile or the connection raises one of our errors."""
     monkeypatch.setenv("AWS_PROFILE", "gone")
     said = (
         "region_name: the default region of the worker's own AWS credentials could not be looked up. "
@@ -367,14 +367,14 @@ def test_secrets_are_masked(aws: Aws) -> None:
 
 
 def test_repr_shows_no_password(aws: Aws) -> None:
-    """The repr names host and user."""
+    """The repr shows only host and user."""
     credentials = fetch_credentials(REGISTRY, IDENTITY)
     assert repr(credentials) == f"EcrCredentials(serveraddress='{HOST}', username='AWS')"
     assert aws.tokens
 
 
 def test_debug_log_of_botocore_is_quiet(aws: Aws, caplog: pytest.LogCaptureFixture) -> None:
-    """At DEBUG botocore prints the answers it parses; not this one, and other threads' and later ones as before."""
+    """At DEBUG, botocore logs the answers it parses, but not this one; other calls are logged as before."""
     parser = logging.getLogger("botocore.parsers")
 
     class Beside(AwsIdentity):
@@ -395,14 +395,14 @@ def test_debug_log_of_botocore_is_quiet(aws: Aws, caplog: pytest.LogCaptureFixtu
 
 
 def test_identity_can_be_pickled() -> None:
-    """What the hook keeps survives pickling, as operators are copied and sent."""
+    """The hook's state can be pickled, as operators are copied and sent."""
     identity = AwsIdentity("mine", verify=False, botocore_config={"connect_timeout": 1})
     assert identity == pickle.loads(pickle.dumps(identity))  # noqa: S301
     assert EcrCredentials(HOST, "AWS", "pass") == EcrCredentials(HOST, "AWS", "pass")
 
 
 def test_collection_is_paused_while_any_thread_is_inside() -> None:
-    """The last thread that leaves turns the collection on again, and none of them before."""
+    """The last thread that leaves turns garbage collection on again."""
     inside, leave = threading.Barrier(2), threading.Event()
 
     def pause() -> None:
@@ -431,7 +431,7 @@ def test_collection_in_a_child() -> None:
 
 
 def test_parser_of_other_threads_is_not_quiet(caplog: pytest.LogCaptureFixture) -> None:
-    """While one thread asks for a token, what botocore's parser says in another is logged."""
+    """While one thread gets a token, botocore's parser still logs in other threads."""
     caplog.set_level("DEBUG", logger="botocore.parsers")
     log = logging.getLogger("botocore.parsers")
     with quiet_parser():

@@ -1,1 +1,1 @@
-"""The provider's own tests, with our classes in place of its."""
+"""The provider's own tests, run with our classes in place of the provider's."""

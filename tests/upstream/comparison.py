@@ -1,4 +1,4 @@
-"""What must be the same with our classes in the provider's place, and what may differ."""
+"""The differences that are allowed between the provider's classes and ours."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ if TYPE_CHECKING:
     from tests.upstream.suite import Record
 
 ALLOWED: dict[str, str] = {}
-"""Tests that fail with our classes alone -> why that is right. None does."""
+"""Tests that fail only with our classes -> why that is right. Currently none."""
 
 SKIPPED = {
     "test_advanced_serializer_not_installed[dill]": "is for environments without dill, which Airflow brings along",
     "test_advanced_serializer_not_installed[cloudpickle]": "is for environments without cloudpickle",
 }
-"""Tests of the provider's that skip themselves -> why."""
+"""Tests of the provider that skip themselves -> why."""
 
 
 def assert_whole(plain: Record, *, at_least: int) -> None:
@@ -27,7 +27,7 @@ def assert_whole(plain: Record, *, at_least: int) -> None:
 
 
 def assert_same(swapped: Record, plain: Record) -> None:
-    """Assert that each test ended with our classes as it did with the provider's."""
+    """Assert that each test had the same outcome with our classes as with the provider's."""
     changed = {
         test: f"was {plain.outcomes.get(test)}, is {swapped.outcomes.get(test)}\n{swapped.reasons.get(test, '')}"
         for test in plain.outcomes | swapped.outcomes

@@ -1,4 +1,4 @@
-"""Make an image that has Python and bash, from this machine's own, in place of Docker Hub's python image."""
+"""Build an image with Python and bash from this machine's own, in place of Docker Hub's python image."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ _LEFT_OUT = {"ensurepip", "dist-packages", "idlelib", "site-packages", "test", "
 
 
 def build_python(*packages: str) -> Image:
-    """Return an image whose ``python`` is the interpreter that runs this.
+    """Return an image whose ``python`` is this interpreter.
 
-    :param packages: names of packages, pure Python, that it is to have besides the standard library.
+    :param packages: names of pure Python packages to add to the standard library.
     """
     base = build("python")
     python, bash = Path(sys.executable).resolve(), _find_bash()
     library = Path(sysconfig.get_path("stdlib"))
     programs = [python, bash, *library.glob("lib-dynload/*.so")]
     content = {path: path.read_bytes() for path in (*programs, *_libraries(programs), library / "os.py")}
-    # The engine copies an image file by file, so the modules go into the one archive that Python looks for.
+    # The engine copies an image file by file, so put the modules into the one archive that Python searches.
     content[library.with_name("python{}{}.zip".format(*sys.version_info))] = _modules(library, packages)
     layer = _tar(content, {"bin/python": python, "bin/python3": python, "bin/bash": bash})
     config = json.loads(base.config)
     config["rootfs"]["diff_ids"].append(digest(layer))
-    # A quick compression: the layer goes no further than to the stand's engine.
+    # Compress quickly: only the stand's engine gets the layer.
     return Image((*base.layers, gzip.compress(layer, 1, mtime=0)), json.dumps(config).encode())
 
 

@@ -1,4 +1,4 @@
-"""Fetch the provider's own tests, and run them with or without our classes in place."""
+"""Fetch the provider's own tests, and run them with or without our classes."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
 PROVIDER = "apache-airflow-providers-docker"
 DECORATORS = "tests/unit/docker/decorators"
-# The one test of the others that needs an engine: it connects to the socket at its usual place.
+# The only other test that needs an engine: it connects to the socket at its default path.
 SOCKET = "tests/unit/docker/hooks/test_docker.py::test_connect_to_valid_host"
 
 _INSIDE = Path(__file__).with_name("inside")
 CONTROL = "control.py"
 _FOREIGN = ("AIRFLOW", "AWS_", "DOCKER_", "PYTEST", "PYTHONPATH")
-# The places where the provider's tests name an image; an empty name stays empty.
+# Places where the provider's tests name an image; an empty name stays empty.
 _IMAGE = re.compile(r'(\bTEST_IMAGE = |\bimage=|"image": )"(?=[^"])')
 _DECORATOR = "@task.docker("
 
 
 @dataclass(frozen=True)
 class Record:
-    """What became of each test of a run."""
+    """The outcome of each test of a run."""
 
     outcomes: dict[str, str]
     reasons: dict[str, str]
@@ -43,35 +43,35 @@ class Record:
 
 
 class Suite:
-    """The provider's tests, unpacked in a directory of their own, beside an Airflow of their own."""
+    """The provider's tests, unpacked in a directory with a separate Airflow."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.images = 0
         """How many image names were rewritten."""
         self.decorators = 0
-        """How many decorators were."""
+        """How many decorators were rewritten."""
 
     @classmethod
     def fetch(cls, directory: Path) -> Suite:
-        """Return the tests of the installed version of the provider, from its source distribution."""
+        """Return the tests of the installed provider version, from its source distribution."""
         wanted = f"{PROVIDER}=={version(PROVIDER)}"
-        # Not only built here: its tests are in no wheel.
+        # The source distribution is needed because wheels do not contain the tests.
         command = ["-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", PROVIDER, wanted]
         _run([sys.executable, *command, "--dest", str(directory)], os.environ)
         (archive,) = directory.glob("*.tar.gz")
-        # Not tarfile, whose filters Debian 12's Python has not.
+        # Not tarfile: its filters are missing in Debian 12's Python.
         _run(["tar", "-xzf", str(archive), "-C", str(directory)], os.environ)
         suite = cls(directory / archive.name.removesuffix(".tar.gz"))
-        # Neither the provider's settings of pytest, nor ours.
+        # Use neither the provider's pytest settings nor ours.
         (suite.directory / "pytest.ini").write_text("[pytest]\n")
-        # Where it lies in our tree, our own conftest.py would come with it.
+        # Inside our tree, pytest would load our own conftest.py.
         shutil.copy(_INSIDE / CONTROL, suite.directory)
         _run([sys.executable, "-m", "airflow", "db", "migrate"], suite.environment({}))
         return suite
 
     def at(self, host: str) -> Suite:
-        """Return a copy of the suite whose images are at the registry *host*, and whose decorator is ours."""
+        """Return a copy of the suite with its images in the registry *host* and with our decorator."""
         suite = Suite(self.directory.with_name(f"{self.directory.name}-at-{host}"))
         shutil.copytree(self.directory, suite.directory)
         for path in suite.directory.glob("tests/unit/**/test_*.py"):
@@ -88,10 +88,10 @@ class Suite:
         environment: Mapping[str, str] | None = None,
         prefix: Sequence[str] = (),
     ) -> Record:
-        """Run tests, each in the way that the provider means it, and return what became of them.
+        """Run each test in the way that the provider intends, and return the outcomes.
 
         :param arguments: paths and options for pytest.
-        :param swapped: whether our classes are in the provider's place.
+        :param swapped: whether our classes replace the provider's.
         :param environment: variables to add to the suite's own.
         :param prefix: command in front of pytest's.
         """
@@ -112,7 +112,7 @@ class Suite:
         return Record(**json.loads(record.read_text()))
 
     def environment(self, more: Mapping[str, str]) -> dict[str, str]:
-        """Return the environment of the suite's processes: this one's, less what leads to other services."""
+        """Return the environment of the suite's processes, without variables that point to other services."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
         home = self.directory.parent / "airflow"
         return {

@@ -1,4 +1,4 @@
-"""The provider's tests of operators, Swarm, hook and exceptions, which put mocks in the engine's place."""
+"""The provider's tests of operators, Swarm, hook and exceptions, which mock the engine."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def plain(suite: Suite) -> Record:
 
 
 def test_provider_passes_its_own_tests(plain: Record) -> None:
-    """Each test runs and passes with the provider's own classes, so none is lost for what follows."""
+    """Each test runs and passes with the provider's own classes, so the comparison covers all tests."""
     assert_whole(plain, at_least=AT_LEAST)
     assert plain.counts == {}
 
 
 def test_ours_pass_the_provider_tests(suite: Suite, plain: Record) -> None:
-    """Each test ends with our classes as it does with the provider's."""
+    """Each test has the same outcome with our classes as with the provider's."""
     swapped = suite.run(*ARGUMENTS, swapped=True)
 
     assert_same(swapped, plain)
@@ -43,7 +43,7 @@ def test_ours_pass_the_provider_tests(suite: Suite, plain: Record) -> None:
 
 
 def test_ours_pass_the_provider_tests_with_images_of_ecr(ecr_suite: Suite, plain: Record, aws: Aws) -> None:
-    """The same holds with all images in Amazon ECR; and AWS is not asked, since no mock asks for a login."""
+    """The same holds with all images in Amazon ECR; AWS is not called, since no mock needs a login."""
     environment = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
 
     swapped = ecr_suite.run(*ARGUMENTS, swapped=True, environment=environment)
@@ -55,7 +55,7 @@ def test_ours_pass_the_provider_tests_with_images_of_ecr(ecr_suite: Suite, plain
 
     control = ecr_suite.run(CONTROL, swapped=True, environment=environment)
 
-    # That nobody asked means something only if whoever asks is counted.
+    # Zero calls prove something only if calls are really counted.
     assert_whole(control, at_least=1)
     assert len(aws.token_calls()) == 1
 

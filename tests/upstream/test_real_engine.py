@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.stand
 
-# What the provider's tests ask Docker Hub for.
+# The image that the provider's tests pull from Docker Hub.
 REPOSITORY, TAG = "python", "3.9-slim"
 # Provider 4.5.0 and 4.6.1 both have 39 such tests that do not skip themselves.
 AT_LEAST = 38
@@ -25,7 +25,7 @@ AT_LEAST = 38
 
 @pytest.fixture(scope="module")
 def image(running_stand: Stand) -> str:
-    """Provide an image with Python in the stand's registry; under its short name it is on the engine, too."""
+    """Provide an image with Python in the stand's registry, and on the engine under its short name."""
     stand = running_stand
     name = stand.push(REPOSITORY, TAG, image=build_python())
     token = stand.aws.issue("ecr", REGION, stand.worker)
@@ -37,19 +37,19 @@ def image(running_stand: Stand) -> str:
 
 @pytest.fixture(scope="module")
 def plain(suite: Suite, running_stand: Stand, image: str) -> Record:
-    """Provide the outcomes with the provider's own classes, and the image that is on the engine already."""
+    """Provide the outcomes with the provider's own classes and the image on the engine."""
     assert image
     return _run(suite, running_stand, swapped=False)
 
 
 def test_provider_passes_its_own_tests(plain: Record) -> None:
-    """Each test runs and passes with the provider's own classes, so none is lost for what follows."""
+    """Each test runs and passes with the provider's own classes, so the comparison covers all tests."""
     assert_whole(plain, at_least=AT_LEAST)
     assert plain.counts == {}
 
 
 def test_ours_pass_the_provider_tests_by_one_pull(ecr_suite: Suite, stand: Stand, plain: Record, image: str) -> None:
-    """Each test ends with our classes as with the provider's, and all share one pull with one token."""
+    """Each test has the same outcome with our classes, and all share one pull with one token."""
     assert not stand.engine.has(image)
 
     swapped = _run(ecr_suite, stand, swapped=True)
@@ -64,7 +64,7 @@ def test_ours_pass_the_provider_tests_by_one_pull(ecr_suite: Suite, stand: Stand
 
 
 def _run(suite: Suite, stand: Stand, *, swapped: bool) -> Record:
-    # One test connects to the engine's usual socket: it finds the stand's there, in a mount namespace of its own.
+    # One test connects to the engine's default socket path: in its mount namespace, that is the stand's socket.
     script = 'mount -t tmpfs none /run && ln -s "$0" /run/docker.sock && exec "$@"'
     prefix = ["unshare", "--mount", "sh", "-c", script, stand.engine.url.removeprefix("unix://")]
     return suite.run(DECORATORS, SOCKET, swapped=swapped, environment=stand.environment, prefix=prefix)

@@ -1,4 +1,4 @@
-"""A task whose first try would never end by itself; its later ones do."""
+"""A task whose first try never ends by itself; later tries do."""
 
 from airflow import DAG
 

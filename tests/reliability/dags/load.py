@@ -1,4 +1,4 @@
-"""Many mapped tasks, each with an image of its own that has to be pulled."""
+"""Many mapped tasks, each of which has to pull its own image."""
 
 import os
 

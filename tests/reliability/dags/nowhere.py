@@ -1,4 +1,4 @@
-"""Tasks that succeed and fail in every way that involves a token, and two that show what must never be shown."""
+"""Tasks that succeed and fail in every way that involves a token, and two that leak one on purpose."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ with DAG("nowhere", schedule=None, default_args={"force_pull": True, "retry_dela
 
     @task
     def own_code() -> str:
-        """Pull in one's own code, and print all that one can get hold of."""
+        """Pull in your own code, and print every object within reach."""
         hook = EcrDockerHook(base_url=os.environ["DOCKER_HOST"])
         client = hook.get_conn()
         client.pull(f"{HOST}/app:1")
@@ -47,14 +47,14 @@ with DAG("nowhere", schedule=None, default_args={"force_pull": True, "retry_dela
     EcrDockerOperator(
         task_id="planted",
         image=f"{HOST}/app:1",
-        # Long enough for the processes to be seen.
+        # Long enough to observe the processes.
         command=["sh", "-c", 'echo "$0"; sleep 1; exit', PLANTED],
         environment={"PLANTED": PLANTED},
     )
 
     @task
     def planted_in_files() -> None:
-        """Write what is planted where a worker writes."""
+        """Write planted tokens where a worker writes."""
         for folder in (tempfile.gettempdir(), str(Path.home()), os.environ["DOCKER_CONFIG"]):
             Path(folder, "planted").write_text(PLANTED)
 

@@ -1,4 +1,4 @@
-"""Every way in which a DAG makes tasks of functions that run in containers."""
+"""Every way to run Python functions as tasks in containers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the browser looks at: a task that succeeds, one that fails, a function, and an image from elsewhere."""
+"""The DAG that the browser tests show: a task that succeeds, one that fails, a function, and a foreign image."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ HOST = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 
 
 def before(context: dict[str, Any]) -> None:
-    """Say that this has run."""
+    """Print that this task has run."""
     print("before", context["task"].task_id)  # noqa: T201
 
 
@@ -23,7 +23,7 @@ with DAG("daily_report", schedule=None, params={"day": "2026-11-21", "account": 
         aws_conn_id=None,
         pre_execute=before,
     )
-    # Its image is another account's, which does not admit the worker.
+    # The image belongs to another account, which does not admit the worker.
     EcrDockerOperator(
         task_id="publish",
         image="reports/publish:stable",

@@ -1,4 +1,4 @@
-"""A pull that goes well, of an image that is given by its short name, and one that does not."""
+"""A successful pull of an image with a short name, and a pull that fails."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ IMAGE = f"{HOST}/app:1"
 
 
 class Mine(EcrDockerOperator):
-    """A subclass with a parameter of its own, and a default of its own for one of ours."""
+    """A subclass with an additional parameter and another default for one of ours."""
 
     template_fields = (*EcrDockerOperator.template_fields, "greeting")
 
@@ -28,7 +28,7 @@ class Mine(EcrDockerOperator):
 
 
 class Framework(DockerOperator):
-    """Another's subclass of DockerOperator, which calls its parent by name, as Cosmos does."""
+    """A third-party subclass of DockerOperator that calls its parent by name, as Cosmos does."""
 
     def __init__(self, *, image: str, project: str, **kwargs: Any) -> None:
         DockerOperator.__init__(self, image=image, **kwargs)
@@ -41,7 +41,7 @@ class Framework(DockerOperator):
 
 
 class FrameworkOnEcr(EcrDockerOperator, Framework):
-    """The operator as a mixin before another's subclass."""
+    """The operator as a mixin in front of a third-party subclass."""
 
 
 with DAG(
@@ -70,7 +70,7 @@ with DAG(
 
     @task
     def name_of_image() -> str:
-        """Return the image of the next task."""
+        """Return the image for the next task."""
         return IMAGE
 
     EcrDockerOperator(task_id="image_from_xcom", image=name_of_image(), command="echo from xcom")
@@ -94,7 +94,7 @@ with DAG(
 
     EcrDockerOperator(
         task_id="retrieved",
-        # The number 42, as pickle writes it.
+        # The number 42 as a pickle.
         command=["sh", "-c", r"printf 'I42\n.' > /out"],
         retrieve_output=True,
         retrieve_output_path="/out",
@@ -108,7 +108,7 @@ with DAG(
 
     FrameworkOnEcr(task_id="mixin", project="jaffle")
 
-# By itself: "airflow dags test" of Airflow 2 ends with the first task that is out of time.
+# In a separate DAG: "airflow dags test" of Airflow 2 ends at the first task that times out.
 with DAG("time_out", schedule=None):
     EcrDockerOperator(
         task_id="timed_out",
@@ -121,7 +121,7 @@ with DAG("time_out", schedule=None):
 
 
 def own_hook(context: Any, result: Any = None) -> None:
-    """Say in the log that this was called."""
+    """Log that this function was called."""
     print("own hook after", context["ti"].task_id, "with", result)  # noqa: T201
 
 

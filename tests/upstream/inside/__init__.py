@@ -1,1 +1,1 @@
-"""What runs inside the provider's own test suite: this folder is on its import path."""
+"""Code that runs inside the provider's own test suite; this folder is on its import path."""

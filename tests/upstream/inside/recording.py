@@ -1,4 +1,4 @@
-"""Pytest plugin: write what became of each test, and why, into a file."""
+"""Pytest plugin: write the outcome of each test, and the reason, to a file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class Recorder:
-    """Outcomes by test id, and whatever other plugins count."""
+    """Outcomes by test id, and the counts of other plugins."""
 
     def __init__(self) -> None:
         self.outcomes: dict[str, str] = {}
@@ -29,7 +29,7 @@ class Recorder:
         self.counts: dict[str, int] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep the outcome: of the call, unless setup or teardown went wrong."""
+        """Keep the outcome of the call, or of a failed setup or teardown."""
         if report.when != "call" and report.passed:
             return
         if self.outcomes.get(report.nodeid) == "failed":

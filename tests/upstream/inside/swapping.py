@@ -1,4 +1,4 @@
-"""Pytest plugin: the provider's classes become ours before its tests import them."""
+"""Pytest plugin: replace the provider's classes with ours before its tests import them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ made: Counter[str] = Counter()
 
 
 class CountedOperator(EcrDockerOperator):
-    """Our operator, as anybody may subclass it; counts its instances."""
+    """Our operator, as a user might subclass it; counts its instances."""
 
     def __init__(self, **kwargs: Any) -> None:
         made["operators"] += 1
@@ -42,15 +42,15 @@ class CountedHook(EcrDockerHook):
 
 @wraps(decorator.ecr_docker_task)
 def counted_task(*args: Any, **kwargs: Any) -> Any:
-    """Decorate with our decorator; counts its uses."""
+    """Our decorator; counts its uses."""
     made["decorators"] += 1
     return _ecr_docker_task(*args, **kwargs)
 
 
 _ecr_docker_task = decorator.ecr_docker_task
-# Airflow finds this one by its name, and the tests ask for it by ours: see Suite.at.
+# Airflow finds this decorator by its name, and the tests use our name: see Suite.at.
 decorator.ecr_docker_task = counted_task
-# The operator's module keeps the provider's hook, because that is what our operator builds upon.
+# The operator's module keeps the provider's hook, because our operator builds upon it.
 operators.DockerOperator = CountedOperator  # type: ignore[misc]
 swarm_operators.DockerSwarmOperator = CountedSwarmOperator  # type: ignore[misc]
 hooks.DockerHook = CountedHook  # type: ignore[misc]
@@ -58,6 +58,6 @@ hooks.DockerHook = CountedHook  # type: ignore[misc]
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Tell the recorder how many of our objects there were."""
+    """Give the recorder the number of our objects."""
     recorder: Any = session.config.pluginmanager.get_plugin("recorder")
     recorder.counts.update(made)

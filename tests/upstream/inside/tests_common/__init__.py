@@ -1,1 +1,1 @@
-"""What the provider's tests take from Airflow's own repository, which is not published: a stub of ours."""
+"""A stub for the unpublished modules of Airflow's own repository that the provider's tests need."""

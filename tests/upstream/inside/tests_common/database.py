@@ -1,4 +1,4 @@
-"""A DAG in Airflow's own database, and runs of its tasks: for what the provider's tests do with them."""
+"""Create a DAG and runs of its tasks in Airflow's own database, for the provider's tests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BUNDLE = "upstream"
 
 
 class DagMaker:
-    """Makes one DAG: ``with dag_maker() as dag:``, and then runs of it.
+    """Creates one DAG with ``with dag_maker() as dag:``, and then runs of it.
 
     :param session: session of Airflow's database.
     """
@@ -33,7 +33,7 @@ class DagMaker:
         self.session = session
 
     def __call__(self, dag_id: str | None = None, session: Any = None) -> Self:
-        """Name the DAG to make; default: a name that no other has."""
+        """Set the DAG id; default: a unique name."""
         self.session = session or self.session
         start = datetime(2021, 9, 1, tzinfo=UTC)
         self.dag: Any = DAG(dag_id or f"dag_{uuid.uuid4().hex}", schedule=None, start_date=start)
@@ -46,7 +46,7 @@ class DagMaker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """End the DAG and, if that went well, write it into the database."""
+        """End the DAG and, if there was no error, write it to the database."""
         self.dag.__exit__(kind, error, traceback)
         if error is None:
             self.stored = _write(self.dag, self.session)
@@ -82,7 +82,7 @@ class DagMaker:
     def run_ti(self, task_id: str, run: Any) -> None:
         """Run a task as its worker would.
 
-        :raises Exception: what the task failed with.
+        :raises Exception: the task's error.
         """
         task = self.dag.get_task(task_id)
         task_instance: Any = DagRun.fetch_task_instance(
@@ -94,7 +94,7 @@ class DagMaker:
             return
         task_instance.task = task
         self.session.commit()
-        run_task = import_module("airflow.sdk.definitions.dag")._run_task  # noqa: SLF001 - how dag.test() runs a task
+        run_task = import_module("airflow.sdk.definitions.dag")._run_task  # noqa: SLF001 - as dag.test() runs a task
         given = {"task": task} if "task" in signature(run_task).parameters else {}
         result = run_task(ti=task_instance, **given)
         self.session.expire_all()
@@ -106,7 +106,7 @@ class DagMaker:
 
 
 class CreatedTask:
-    """A task in a run, whose templates can be rendered."""
+    """A task of a run, whose templates can be rendered."""
 
     def __init__(self, task_instance: Any, task: Any) -> None:
         self.task_instance = task_instance
@@ -120,14 +120,14 @@ class CreatedTask:
 
 
 def _write(dag: Any, session: Any) -> Any:
-    """Write *dag* into the database, and return what the scheduler makes of it."""
+    """Write *dag* to the database, and return the DAG that the scheduler uses."""
     model: Any = import_module("airflow.models.serialized_dag").SerializedDagModel
     if not AIRFLOW_V_3_0_PLUS:
         dag.sync_to_db(session=session)
         model.write_dag(dag, session=session)
         return dag
     serialized_objects: Any = import_module("airflow.serialization.serialized_objects")
-    # Airflow 3.2 gave the serialized DAG and what makes it one class each.
+    # Airflow 3.2 split the serialized DAG and its serializer into two classes.
     serializer = getattr(serialized_objects, "DagSerialization", None) or serialized_objects.SerializedDAG
     dag.relative_fileloc = Path(dag.fileloc).name
     lazy = serialized_objects.LazyDeserializedDAG(data=serializer.to_dict(dag))

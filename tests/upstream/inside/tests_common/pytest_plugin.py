@@ -1,4 +1,4 @@
-"""Fixtures that the provider's tests ask for."""
+"""Fixtures that the provider's tests use."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Know the suite's mark, and let its log messages reach pytest."""
+    """Register the suite's marker, and propagate its log messages to pytest."""
     config.addinivalue_line("markers", "db_test: needs Airflow's database")
     logging.getLogger("airflow.task").setLevel(logging.DEBUG)
     if not AIRFLOW_V_3_0_PLUS:
-        # Airflow 2's own tables refer to those of its users, which are this provider's.
+        # Airflow 2's own tables refer to its user tables, which this provider defines.
         import_module("airflow.providers.fab.auth_manager.models")
     _lead_structlog_to_logging()
 
@@ -35,13 +35,13 @@ def session() -> Iterator[Any]:
 
 @pytest.fixture
 def dag_maker(session: Any) -> DagMaker:
-    """Make a DAG in the database, and runs of it."""
+    """Create a DAG in the database, and runs of it."""
     return DagMaker(session)
 
 
 @pytest.fixture
 def create_task_instance_of_operator(dag_maker: DagMaker) -> Callable[..., CreatedTask]:
-    """Make a DAG of one task, and a run of it."""
+    """Create a DAG with one task, and a run of it."""
 
     def create(operator_class: Callable[..., Any], *, dag_id: str, **parameters: Any) -> CreatedTask:
         with dag_maker(dag_id):
@@ -52,10 +52,10 @@ def create_task_instance_of_operator(dag_maker: DagMaker) -> Callable[..., Creat
 
 
 def _lead_structlog_to_logging() -> None:
-    # From 3.1 on Airflow logs through structlog, which pytest's caplog does not see.
+    # Since 3.1, Airflow logs through structlog, which pytest's caplog does not capture.
     if not AIRFLOW_V_3_1_PLUS:
         return
-    # It configures structlog when it is imported: before us, not after.
+    # Import Airflow first, because the import configures structlog.
     import_module("airflow.sdk.log")
     structlog: Any = import_module("structlog")
     structlog.configure(

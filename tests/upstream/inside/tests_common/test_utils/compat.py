@@ -1,4 +1,4 @@
-"""Names whose place differs between versions of Airflow."""
+"""Names that moved between versions of Airflow."""
 
 from importlib import import_module
 

@@ -1,6 +1,6 @@
-"""Marks of the provider's tests."""
+"""Markers of the provider's tests."""
 
 import pytest
 
-# Their "lowest dependencies" are a build of Airflow's own repository, never what is installed here.
+# "Lowest dependencies" refers to a build of Airflow's own repository, never to this environment.
 skip_if_force_lowest_dependencies_marker = pytest.mark.skipif(condition=False, reason="never")
