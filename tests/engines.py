@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import argparse
 import re
-import subprocess
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.runs import Result, run_pytest, table
 from tests.stand.engines import ENGINES
 
-ROOT = Path(__file__).parents[1]
 OTHERS = [name for name, kind in ENGINES.items() if kind.release not in (None, "bookworm")]
+HEAD = ["engine", "made of", "passed", "failed", "skipped", "seconds"]
 PATHS = (
     "tests/system/test_pull.py",
     "tests/system/test_progress.py",
@@ -30,40 +31,22 @@ class Row:
     """The result of one engine."""
 
     name: str
-    made_of: str
-    counts: dict[str, int]
-    """Outcome, as pytest calls it -> number of tests."""
+    result: Result
     seconds: float
-    output: str
 
-    @property
-    def failed(self) -> int:
-        """Number of tests that failed; an engine that is not available counts as one."""
-        return self.counts.get("failed", 0) + self.counts.get("error", 0) + (not self.counts.get("passed"))
+    def line(self) -> list[str]:
+        """Return the engine's line of the table."""
+        made_of = re.search(r"^engine of the stand: \S+ \((.*)\)$", self.result.output, re.MULTILINE)
+        counts = (self.result.passed, self.result.failed, self.result.skipped)
+        return [self.name, made_of[1] if made_of else "not available", *map(str, counts), f"{self.seconds:.0f}"]
 
 
-def run(name: str) -> Row:
+def run(name: str, directory: Path) -> Row:
     """Run the tests on one engine."""
     start = time.monotonic()
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--engine={name}", *PATHS]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    [*_, last] = done.stdout.strip().splitlines() or [""]
-    counts = {outcome.removesuffix("s"): int(count) for count, outcome in re.findall(r"(\d+) ([a-z]+)\b", last)}
-    made_of = re.search(r"^engine of the stand: \S+ \((.*)\)$", done.stdout, re.MULTILINE)
-    row = Row(name, made_of[1] if made_of else "not to be had", counts, time.monotonic() - start, done.stdout)
-    sys.stderr.write(f"{name}: {last}\n")
-    return row
-
-
-def table(rows: list[Row]) -> str:
-    """Return *rows* as a Markdown table."""
-    lines = ["| engine | made of | passed | failed | skipped | seconds |", "|---|---|---|---|---|---|"]
-    for row in rows:
-        counts = " | ".join(
-            str(count) for count in (row.counts.get("passed", 0), row.failed, row.counts.get("skipped", 0))
-        )
-        lines.append(f"| {row.name} | {row.made_of} | {counts} | {row.seconds:.0f} |")
-    return "\n".join(lines)
+    result = run_pytest(sys.executable, directory / f"{name}.xml", [f"--engine={name}", *PATHS])
+    sys.stderr.write(f"{name}: {result}\n")
+    return Row(name, result, time.monotonic() - start)
 
 
 def main() -> int:
@@ -73,13 +56,13 @@ def main() -> int:
     # A stand mostly waits, so it needs little CPU.
     parser.add_argument("-j", "--jobs", type=int, default=2, help="engines at a time")
     options = parser.parse_args()
-    with ThreadPoolExecutor(options.jobs) as pool:
-        rows = list(pool.map(run, options.engine or OTHERS))
+    with tempfile.TemporaryDirectory(prefix="ecr-engines-") as directory, ThreadPoolExecutor(options.jobs) as pool:
+        rows = list(pool.map(lambda name: run(name, Path(directory)), options.engine or OTHERS))
     for row in rows:
-        if row.failed:
-            sys.stderr.write(f"\n{row.name}:\n{row.output[-6000:]}\n")
-    sys.stdout.write(f"{table(rows)}\n")
-    return int(any(row.failed for row in rows))
+        if row.result.failed:
+            sys.stderr.write(f"\n{row.name}:\n{row.result.output[-6000:]}\n")
+    sys.stdout.write(f"{table([HEAD, *(row.line() for row in rows)])}\n")
+    return int(any(row.result.failed for row in rows))
 
 
 if __name__ == "__main__":

@@ -85,12 +85,10 @@ class ImageRequest:
                 raise error.for_image(self.image) from error.__cause__
             except APIError as error:
                 if not is_from_docker(error):
-                    raise EcrEngineError.not_docker(self.engine_url, str(error.args[0])).for_image(
-                        self.image
-                    ) from error
+                    raise self._not_docker(str(error.args[0])) from error
                 raise self.refused(str(error.explanation or error)) from error
             except (StreamParseError, ValueError, KeyError) as error:  # from docker-py, for an answer that is not JSON
-                raise EcrEngineError.not_docker(self.engine_url, repr(error)).for_image(self.image) from error
+                raise self._not_docker(repr(error)) from error
 
     def refused(self, answer: str) -> EcrPullError:
         """Return the error for the engine's *answer*; if the registry refused the image, ask AWS why."""
@@ -112,6 +110,9 @@ class ImageRequest:
         error = EcrPullError.refused(self.image, str(self.registry), self.identity.describe(), answer, step)
         error.token_refused = token_refused
         return error
+
+    def _not_docker(self, answer: str) -> EcrEngineError:
+        return EcrEngineError.not_docker(self.engine_url, answer).for_image(self.image)
 
     def _send_again(self, request: Callable[[], Any], error: EcrPullError) -> Any:
         if not error.token_refused:

@@ -11,9 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.cells.environment import COLUMNS, CellError, Environment, Result
+from tests.cells.environment import COLUMNS, CellError, Environment
 from tests.cells.interpreters import NoInterpreterError
 from tests.cells.versions import CELLS, RUNS, Cell
+from tests.runs import Result, table
 
 
 @dataclass
@@ -61,16 +62,6 @@ def run(cell: Cell, directory: Path) -> Row:
     return row
 
 
-def table(rows: list[Row]) -> str:
-    """Return *rows* as an aligned Markdown table."""
-    lines = [[*COLUMNS, *RUNS, "seconds"], *(row.line() for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    lines.insert(1, ["-" * width for width in widths])
-    return "\n".join(
-        f"| {' | '.join(text.ljust(width) for text, width in zip(line, widths, strict=True))} |" for line in lines
-    )
-
-
 def main() -> int:
     """Run the cells selected on the command line; return the exit status."""
     names = [cell.airflow for cell in CELLS]
@@ -85,7 +76,9 @@ def main() -> int:
     for row in rows:
         _say_what_failed(row)
     passed, failed = sum(row.passed for row in rows), sum(row.failed for row in rows)
-    sys.stdout.write(f"{table(rows)}\n{passed} passed, {failed} failed\n")
+    sys.stdout.write(
+        f"{table([[*COLUMNS, *RUNS, 'seconds'], *(row.line() for row in rows)])}\n{passed} passed, {failed} failed\n"
+    )
     return int(failed > 0)
 
 

@@ -5,19 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import xml.etree.ElementTree as ET
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.cells.interpreters import find_interpreter
+from tests.runs import ROOT, Result, run_pytest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from tests.cells.versions import Cell
 
-ROOT = Path(__file__).parents[2]
 _SHOWN = {
     "Airflow": "apache-airflow",
     "docker provider": "apache-airflow-providers-docker",
@@ -31,20 +29,6 @@ from importlib.metadata import version
 print(json.dumps({{"Python": platform.python_version()}} | {{k: version(v) for k, v in {_SHOWN!r}.items()}}))
 """
 COLUMNS = ("Python", *_SHOWN)
-
-
-@dataclass(frozen=True)
-class Result:
-    """The result of one pytest run."""
-
-    passed: int = 0
-    failed: int = 0
-    skipped: int = 0
-    output: str = field(default="", repr=False)
-
-    def __str__(self) -> str:
-        counts = {"passed": self.passed, "failed": self.failed, "skipped": self.skipped}
-        return ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count or outcome == "passed")
 
 
 class CellError(RuntimeError):
@@ -73,20 +57,8 @@ class Environment:
     def test(self, name: str, paths: Sequence[str]) -> Result:
         """Run the tests at *paths*."""
         report = self._directory / f"{name}.xml"
-        command = [str(self.python), "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
         # Treat warnings as errors only in the development versions: old versions warn about their own code.
-        command += ["-W", "default", *paths]
-        done = subprocess.run(
-            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-        )
-        if not report.exists():
-            return Result(failed=1, output=done.stdout)
-        suite = ET.parse(report).getroot()[0]  # noqa: S314 - pytest wrote it
-        cases, failures, errors, skipped = (
-            int(suite.attrib[name]) for name in ("tests", "failures", "errors", "skipped")
-        )
-        failed = failures + errors or int(done.returncode != 0)
-        return Result(max(cases - failed - skipped, 0), failed, skipped, done.stdout)
+        return run_pytest(str(self.python), report, ["-W", "default", *paths])
 
 
 def _uv(*arguments: str) -> None:
