@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+SHOWN = 300
+"""Most characters of a value in a message."""
+
+
 class EcrError(AirflowException):
     """Base class of all errors of this package."""
 
@@ -24,19 +28,65 @@ class EcrInputError(EcrError):
     """A parameter or an image name is invalid; nothing was contacted."""
 
     @classmethod
-    def registry_id(cls, value: str) -> EcrInputError:
+    def registry_id(cls, value: object) -> EcrInputError:
         """Return the error for a registry id that is not an AWS account id."""
-        return cls(f"registry_id: expected an AWS account of 12 digits, such as '012345678901', got {value!r}.")
+        return cls(f"registry_id: expected an AWS account of 12 digits, such as '012345678901', got {_shown(value)}.")
 
     @classmethod
-    def region_name(cls, value: str) -> EcrInputError:
+    def region_name(cls, value: object) -> EcrInputError:
         """Return the error for a region name that matches no AWS partition."""
-        return cls(f"region_name: no AWS partition has a region like {value!r}; expected one such as 'eu-west-1'.")
+        return cls(
+            f"region_name: no AWS partition has a region like {_shown(value)}; expected one such as 'eu-west-1'."
+        )
 
     @classmethod
-    def empty_image(cls, image: str) -> EcrInputError:
-        """Return the error for an image without a name."""
-        return cls(f"image: expected a name such as 'repository:tag', got {image!r}.")
+    def image(cls, value: object) -> EcrInputError:
+        """Return the error for a value that cannot be the name of an image in any registry."""
+        return cls(f"image: expected a name such as 'repository:tag', got {_shown(value)}.")
+
+    @classmethod
+    def no_repository(cls, image: str) -> EcrInputError:
+        """Return the error for an image that is only the host of a registry."""
+        return cls(f"image: {_shown(image)} names a registry, but no repository in it; write '<host>/repository:tag'.")
+
+    @classmethod
+    def repository(cls, image: str, repository: str) -> EcrInputError:
+        """Return the error for an image with an invalid repository name."""
+        return cls(
+            f"image: {_shown(image)} has the repository name {_shown(repository)}; expected up to 255 characters: "
+            "lower-case letters and digits, with '.', '_', '__', '-' or '/' between them."
+        )
+
+    @classmethod
+    def tag(cls, image: str, tag: str) -> EcrInputError:
+        """Return the error for an image with an invalid tag."""
+        return cls(
+            f"image: {_shown(image)} has the tag {_shown(tag)}; expected 1 to 128 letters, digits, '_', '.' or '-', "
+            "the first of them no '.' or '-'."
+        )
+
+    @classmethod
+    def digest(cls, image: str, digest: str) -> EcrInputError:
+        """Return the error for an image with an invalid digest."""
+        return cls(
+            f"image: {_shown(image)} has the digest {_shown(digest)}; expected 'sha256:' and 64 of the characters "
+            "0 to 9 and a to f."
+        )
+
+    @classmethod
+    def rendered_to_nothing(cls, name: str, value: object) -> EcrInputError:
+        """Return the error for the template of parameter *name* that renders to nothing."""
+        return cls(f"{name}: its template renders to {value!r}; correct the template or what it reads, or omit {name}.")
+
+    @classmethod
+    def aws_conn_id(cls, value: object) -> EcrInputError:
+        """Return the error for an AWS connection that is not a name."""
+        return cls(f"aws_conn_id: expected the name of an AWS connection, or None, got {_shown(value)}.")
+
+    @classmethod
+    def verify(cls, value: object) -> EcrInputError:
+        """Return the error for a value of ``verify`` that is neither a flag nor a path."""
+        return cls(f"verify: expected True, False or the path of a CA bundle, got {_shown(value)}.")
 
     @classmethod
     def scheme(cls, image: str) -> EcrInputError:
@@ -83,23 +133,15 @@ class EcrInputError(EcrError):
         return cls(f"region_name: the default region of {identity} could not be looked up. {_sentence(answer)} Set it.")
 
     @classmethod
-    def no_region_of_alias(cls, image: str, registry_id: str) -> EcrInputError:
-        """Return the error for a registry id without a region when the image's host is not Amazon ECR's."""
-        return cls(
-            f"region_name: the host of the image {image!r} is not one of Amazon ECR's, and registry_id {registry_id} "
-            "alone does not say which registry it is; set region_name, or omit registry_id."
-        )
-
-    @classmethod
-    def bad_alias(cls, registry_host: str) -> EcrInputError:
+    def bad_alias(cls, registry_host: object) -> EcrInputError:
         """Return the error for an alias that is not a host, or is an Amazon ECR host itself."""
         return cls(
             "registry_host: expected the host, with its port if it has one, of a registry that is not Amazon ECR's by "
-            f"its name, such as 'registry.example.com:5000', got {registry_host!r}."
+            f"its name, such as 'registry.example.com:5000', got {_shown(registry_host)}."
         )
 
     @classmethod
-    def incomplete_alias(cls, registry_host: str) -> EcrInputError:
+    def incomplete_alias(cls, registry_host: object) -> EcrInputError:
         """Return the error for an incomplete alias."""
         if not registry_host:
             return cls(
@@ -267,6 +309,11 @@ def other_platform(image: str, image_platform: str, engine_platform: str) -> str
 def printable(text: str) -> str:
     """Return *text* with control characters escaped, so that it cannot forge log lines or control a terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii") for c in text)
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
 def _sentence(text: str) -> str:

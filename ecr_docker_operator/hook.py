@@ -9,7 +9,7 @@ from airflow.providers.docker.hooks.docker import DockerHook
 from docker.auth import convert_to_hostname
 
 from ecr_docker_operator.aws.identity import AwsIdentity
-from ecr_docker_operator.ecr.reference import validate
+from ecr_docker_operator.ecr.reference import find_alias
 from ecr_docker_operator.ecr.registry import EcrRegistry
 from ecr_docker_operator.engine.client import EcrClient
 from ecr_docker_operator.engine.connection import RefusalLog
@@ -67,14 +67,9 @@ class EcrDockerHook(DockerHook):
         super().__init__(docker_conn_id, base_url, *args, **kwargs)
         self.engine_urls = base_url or []
         self.identity = AwsIdentity(aws_conn_id, verify, botocore_config)
-        self.registry: EcrRegistry | None = None
-        if registry_host is not None or registry_id is not None or region_name is not None:
-            if not (registry_host and registry_id and region_name):
-                raise EcrInputError.incomplete_alias(registry_host or "")
-            if "/" in registry_host or EcrRegistry.parse(registry_host):
-                raise EcrInputError.bad_alias(registry_host)
-            validate(None, registry_id, region_name)
-            self.registry = EcrRegistry.private(registry_id, region_name, host=registry_host)
+        if registry_host is None and (registry_id is not None or region_name is not None):
+            raise EcrInputError.incomplete_alias(registry_host)
+        self.registry: EcrRegistry | None = find_alias(registry_host, registry_id, region_name)
 
     @classmethod
     def from_docker_hook(

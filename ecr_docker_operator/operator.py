@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from ecr_docker_operator.engine.client import EcrClient
 
 
+_CHECKED = ("aws_conn_id", "region_name", "registry_id", "registry_host", "verify")
+"""Parameters that must not render to nothing, beside the image."""
+
+
 class EcrDockerOperator(DockerOperator):
     """
     Execute a command inside a Docker container with an image from Amazon ECR.
@@ -40,8 +44,10 @@ class EcrDockerOperator(DockerOperator):
     :param region_name: region of the registry. Default: the one in the image's host. (templated)
     :param registry_id: AWS account that owns the registry, 12 digits. Default: the one in the image's host.
         If the image has no host, it is pulled from this account's registry in ``region_name`` (default: the region of
-        the AWS connection, else boto3's). If its host is not one of Amazon ECR's, such as an alias, ``registry_id`` and
-        ``region_name`` together identify the registry behind it. (templated)
+        the AWS connection, else boto3's). (templated)
+    :param registry_host: host, with its port if it has one, that is not one of Amazon ECR's and stands for the registry
+        of ``registry_id`` in ``region_name``, both of which it needs: an alias or a proxy, such as ``localhost:5000``.
+        Default: ``None``, no such host. (templated)
     :param verify: whether to verify the TLS certificate of AWS, or the path of a CA bundle to verify it with.
         Default: ``None``, the setting of the AWS connection, else boto3's. (templated)
     :param botocore_config: configuration of the botocore client that requests the token; see
@@ -66,6 +72,7 @@ class EcrDockerOperator(DockerOperator):
         "aws_conn_id",
         "region_name",
         "registry_id",
+        "registry_host",
         "verify",
     )
     template_fields_renderers = {  # noqa: RUF012 - same as in DockerOperator
@@ -75,6 +82,8 @@ class EcrDockerOperator(DockerOperator):
         "mounts": "json",
     }
     operator_extra_links = (EcrImageLink(),)
+    _templates: frozenset[str] = frozenset()
+    """Names of the parameters that are given as templates."""
 
     def __init__(
         self,
@@ -83,6 +92,7 @@ class EcrDockerOperator(DockerOperator):
         aws_conn_id: str | None = "aws_default",
         region_name: str | None = None,
         registry_id: str | None = None,
+        registry_host: str | None = None,
         verify: bool | str | None = None,
         botocore_config: dict[str, Any] | None = None,
         image_retention: timedelta | None = None,
@@ -92,14 +102,19 @@ class EcrDockerOperator(DockerOperator):
         self.aws_conn_id = aws_conn_id
         self.region_name = region_name
         self.registry_id = registry_id
+        self.registry_host = registry_host
         self.verify = verify
         self.botocore_config = botocore_config
         self.image_retention = image_retention
         self._validate_retention()
-        reference.validate(_literal(image), _literal(_text(registry_id)), _literal(region_name))
-        # Outside a DAG, DockerOperator accepts an empty name, which the provider's own tests use.
-        if self.has_dag():  # type: ignore[no-untyped-call]
-            reference.validate_name(_literal(image))
+        given = {"image": image, **{name: getattr(self, name) for name in _CHECKED}}
+        self._templates = frozenset(n for n, value in given.items() if value is not None and _literal(value) is None)
+        if isinstance(image, str) and not image.strip() and not self._may_be_empty(image):
+            raise EcrInputError.image(image)
+        reference.require_registry_of_alias(registry_host, registry_id, region_name)
+        reference.validate(
+            _literal(image), _literal(_text(registry_id)), _literal(region_name), _literal(registry_host)
+        )
 
     def _validate_retention(self) -> None:
         validate_retention(self.image_retention)
@@ -111,10 +126,21 @@ class EcrDockerOperator(DockerOperator):
 
         :raises EcrInputError: if the parameters contradict each other, or do not identify a registry.
         """
-        if self.has_dag():  # type: ignore[no-untyped-call]
-            reference.validate_name(self.image)
+        if self._may_be_empty(self.image):
+            return self.image, None
+        for name in self._templates:
+            value = getattr(self, name)
+            # Jinja renders None to its name.
+            if value is None or (isinstance(value, str) and value.strip() in ("", "None")):
+                raise EcrInputError.rendered_to_nothing(name, value)
         identity = self._identity()
-        return reference.resolve(self.image, _text(self.registry_id), self.region_name, identity.default_region)
+        return reference.resolve(
+            self.image, _text(self.registry_id), self.region_name, self.registry_host, identity.default_region
+        )
+
+    def _may_be_empty(self, image: Any) -> bool:
+        # Outside a DAG, DockerOperator accepts an empty name, which the provider's own tests use.
+        return image == "" and not self.has_dag()  # type: ignore[no-untyped-call]
 
     def _identity(self) -> AwsIdentity:
         return AwsIdentity(self.aws_conn_id, _flag(self.verify), self.botocore_config)
@@ -126,6 +152,8 @@ class EcrDockerOperator(DockerOperator):
         try:
             hook = super().hook
         except TLSParameterError as error:
+            if registry is None:
+                raise
             raise EcrInputError.tls_files(error.args[0]) from error
         return EcrDockerHook.from_docker_hook(
             hook,

@@ -39,11 +39,19 @@ class AwsIdentity:
     :param aws_conn_id: AWS connection. ``None``: boto3's default credential chain.
     :param verify: whether to verify AWS's TLS certificate, or the path of a CA bundle to verify it with.
     :param botocore_config: configuration of the botocore client.
+    :raises EcrInputError: if a value has another type.
     """
 
     aws_conn_id: str | None = "aws_default"
     verify: bool | str | None = None
     botocore_config: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.aws_conn_id, str | None):
+            raise EcrInputError.aws_conn_id(self.aws_conn_id)
+        # An empty path would turn verification off.
+        if not isinstance(self.verify, bool | str | None) or (isinstance(self.verify, str) and not self.verify.strip()):
+            raise EcrInputError.verify(self.verify)
 
     def __str__(self) -> str:
         if self.aws_conn_id:

@@ -43,6 +43,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "--aws-conn-id": {"help": "AWS connection whose identity asks for the token; '': boto3's own credential chain"},
     "--region-name": {"help": "region of the registry"},
     "--registry-id": {"help": "AWS account that owns the registry, 12 digits"},
+    "--registry-host": {"help": "alias or proxy that stands for that account's registry in that region"},
     "--verify": {"metavar": "BOOL_OR_FILE", "help": "whether, or by which file, to verify AWS's TLS"},
     "--docker-url": {"action": "append", "help": "where the engine is; may be given several times"},
     "--tls-ca-cert": {"metavar": "FILE", "help": "certificate of the authority that signed the engine's"},

@@ -14,14 +14,14 @@ from docker.api.client import APIClient
 from docker.auth import AuthConfig, load_config
 
 from ecr_docker_operator.aws.token import fetch_credentials
-from ecr_docker_operator.ecr.reference import split_image
-from ecr_docker_operator.ecr.registry import EcrRegistry
+from ecr_docker_operator.ecr.reference import find_registry, split_image
 from ecr_docker_operator.errors import EcrTokenError, EcrUpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ecr_docker_operator.aws.identity import AwsIdentity
+    from ecr_docker_operator.ecr.registry import EcrRegistry
 
 log = logging.getLogger(__name__)
 
@@ -61,11 +61,7 @@ class EcrAuthConfig(AuthConfig):
 
     def find_registry(self, host: str | None) -> EcrRegistry | None:
         """Return the Amazon ECR registry at *host*; ``None`` for other hosts."""
-        if not host:
-            return None
-        if self.alias and host.lower() == self.alias.host.lower():
-            return self.alias
-        return EcrRegistry.parse(host)
+        return find_registry(host, self.alias)
 
     def find_registry_of(self, image: str) -> EcrRegistry | None:
         """Return the Amazon ECR registry of *image*; ``None`` for other images."""

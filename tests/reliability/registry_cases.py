@@ -35,15 +35,17 @@ NOT_THERE = (
 )
 
 
+ALIAS = "registry.example.com"
+
+
 @contextmanager
 def wrong_region(scene: Scene) -> Iterator[None]:
     """Give an alias the wrong region."""
-    host = "registry.example.com"
-    scene.image = f"{host}/{scene.repository}:1"
-    scene.words.update(host=host, registry=f"Amazon ECR registry {ACCOUNT} in {OTHER_REGION}")
-    scene.push(host=host)
+    scene.image = f"{ALIAS}/{scene.repository}:1"
+    scene.words.update(host=ALIAS, registry=f"Amazon ECR registry {ACCOUNT} in {OTHER_REGION}")
+    scene.push(host=ALIAS)
     yield
-    scene.push(host=host, region=OTHER_REGION)
+    scene.push(host=ALIAS, region=OTHER_REGION)
 
 
 def registry_answers(piece: str, answer: Answer) -> Callable[[Scene], AbstractContextManager[None]]:
@@ -69,7 +71,7 @@ def not_admitted(scene: Scene) -> Iterator[None]:
     """Use an image of another account, whose policy does not admit the worker."""
     host = HOST.replace(ACCOUNT, OTHER_ACCOUNT)
     scene.image = f"{host}/{scene.repository}:1"
-    scene.words.update(host=host, registry=f"Amazon ECR registry {OTHER_ACCOUNT} in {REGION}", owner=OTHER_ACCOUNT)
+    scene.words.update(host=ALIAS, registry=f"Amazon ECR registry {OTHER_ACCOUNT} in {REGION}", owner=OTHER_ACCOUNT)
     scene.push(account=OTHER_ACCOUNT)
     yield
     scene.stand.registry.policies[OTHER_ACCOUNT, REGION, scene.repository].add(ACCOUNT)
@@ -138,7 +140,7 @@ CASES = [
         f"{NOT_PULLED} {NOT_THERE}",
         wrong_region,
         EcrPullError,
-        {"registry_id": ACCOUNT, "region_name": OTHER_REGION},
+        {"registry_host": ALIAS, "registry_id": ACCOUNT, "region_name": OTHER_REGION},
     ),
     _case(
         "no ecr:BatchGetImage",

@@ -51,8 +51,15 @@ WRONG: list[dict[str, Any]] = [
     {"image": IMAGE, "region_name": "europe"},
     {"image": IMAGE, "region_name": "us-west-2"},
     {"image": "app:1", "registry_id": ACCOUNT},
+    {"image": IMAGE, "aws_conn_id": 5},
+    {"image": IMAGE, "verify": ""},
     {"image": IMAGE, "image_retention": timedelta(0)},
-    {"image": "registry.example.com/app:1", "registry_id": ACCOUNT},
+    {"image": "app:1", "registry_id": ACCOUNT, "registry_host": "registry.example.com"},
+    {"image": f"{IMAGE}:2"},
+    {"image": f"{IMAGE}@sha256:12"},
+    {"image": f"{REGISTRY.host}/app:"},
+    {"image": REGISTRY.host},
+    {"image": IMAGE, "registry_id": ACCOUNT, "region_name": "eu-west-1", "registry_host": REGISTRY.host},
     {
         "image": IMAGE,
         "docker_url": "tcp://127.0.0.1:1",
@@ -80,6 +87,7 @@ def told() -> Iterator[tuple[type[Exception], str]]:
     with pytest.raises(EcrInputError) as caught:
         EcrDockerHook(base_url="unix:///run/docker.sock", registry_host="registry.example.com", registry_id=ACCOUNT)
     yield EcrInputError, str(caught.value)
+    yield EcrInputError, str(EcrInputError.rendered_to_nothing("registry_id", "None"))
     yield EcrInputError, str(EcrInputError.no_default_region(str(AwsIdentity(None)), "no such profile"))
     for answer in ANSWERS:
         error = ImageRequest(IMAGE, REGISTRY, AwsIdentity(None), "unix:///run/docker.sock").refused(answer)

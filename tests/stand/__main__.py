@@ -38,7 +38,7 @@ def main() -> int:
             stand = parts.enter_context(Stand())
             image = stand.push("hello", image=build(HELLO))
             environment = {**stand.environment, "ECR_IMAGE": image}
-        _, registry = resolve(image, None, None, lambda: None)
+        _, registry = resolve(image, None, None, None, lambda: None)
         say(f"Running dags/quickstart.py through Airflow, with the image {image}.")
         run = AirflowHome(directory, DAGS).run("quickstart", environment)
         if not run.succeeded:

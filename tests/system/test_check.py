@@ -368,9 +368,11 @@ def test_image_of_another_registry(stand: Stand) -> None:
 
 
 def test_alias(stand: Stand) -> None:
-    """An alias host is checked as the registry that the two parameters name."""
+    """An alias host is checked as the registry that the parameters name."""
     image = stand.push("aliased", host="registry.example.com")
-    status, lines, _ = check(image, f"--registry-id={ACCOUNT}", f"--region-name={REGION}")
+    status, lines, _ = check(
+        image, f"--registry-id={ACCOUNT}", f"--region-name={REGION}", "--registry-host=registry.example.com"
+    )
     assert [mark for mark, _, _ in lines] == ["✓"] * len(STEPS)
     assert lines[4] == ("✓", "registry", "registry.example.com accepts the token")
     assert status == 0

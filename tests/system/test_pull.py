@@ -114,10 +114,10 @@ def test_digest(stand: Stand) -> None:
 
 @pytest.mark.parametrize("host", ["registry.example.com", "localhost:5000"])
 def test_alias(host: str, stand: Stand) -> None:
-    """A host outside Amazon ECR gets the token of the registry that the parameters name."""
+    """The host that registry_host names gets the token of its registry."""
     image = stand.push("aliased", account=OTHER_ACCOUNT, region=OTHER_REGION, host=host)
     stand.registry.policies[OTHER_ACCOUNT, OTHER_REGION, "aliased"].add(ACCOUNT)
-    run(image, registry_id=OTHER_ACCOUNT, region_name=OTHER_REGION)
+    run(image, registry_host=host, registry_id=OTHER_ACCOUNT, region_name=OTHER_REGION)
     assert [call.region for call in stand.aws.calls] == [OTHER_REGION]
     assert issued(stand) == sent(stand)
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import pytest
 
 from ecr_docker_operator.ecr.console_url import console_url
-from ecr_docker_operator.ecr.reference import resolve
+from ecr_docker_operator.ecr.reference import resolve, split_image
 from tests.stand.hosts import ACCOUNT, OTHER_ACCOUNT
 
 PRIVATE = f"ecr/repositories/private/{ACCOUNT}"
 
 
-def page_of(image: str, registry_id: str | None = None, region_name: str | None = None) -> str | None:
+def page_of(
+    image: str, registry_id: str | None = None, region_name: str | None = None, registry_host: str | None = None
+) -> str | None:
     """Return the page of an image as the operator's parameters name it."""
-    name, registry = resolve(image, registry_id, region_name, lambda: None)
+    name, registry = resolve(image, registry_id, region_name, registry_host, lambda: None)
     assert registry
     return console_url(name, registry)
 
@@ -60,7 +62,6 @@ def test_no_console(host: str) -> None:
         ("team/app@sha256:" + 64 * "0", "team/app"),
         ("team/app:v1.0@sha256:" + 64 * "0", "team/app"),
         ("a_b/c-d.e__f:1", "a_b/c-d.e__f"),
-        ("what?is=this#it:1", "what%3Fis%3Dthis%23it"),
     ],
 )
 def test_repository(name: str, repository: str) -> None:
@@ -83,8 +84,9 @@ def test_repository(name: str, repository: str) -> None:
     ],
 )
 def test_parameters(image: str, registry_id: str, region_name: str, page: str) -> None:
-    """If the host does not name the registry, registry_id and region_name do."""
-    assert page_of(image, registry_id, region_name) == f"{page}/ecr/repositories/private/{OTHER_ACCOUNT}/report"
+    """If the host does not name the registry, the parameters do."""
+    found = page_of(image, registry_id, region_name, split_image(image)[0])
+    assert found == f"{page}/ecr/repositories/private/{OTHER_ACCOUNT}/report"
 
 
 @pytest.mark.parametrize("host", ["public.ecr.aws", "ecr-public.aws.com", "public.ecr.aws:443"])

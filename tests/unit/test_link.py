@@ -99,7 +99,12 @@ def test_name() -> None:
     [
         {"image": "report:1", "registry_id": OTHER_ACCOUNT},
         {"image": "report:1", "registry_id": OTHER_ACCOUNT, "region_name": "us-west-2"},
-        {"image": "registry.example.com/report:1", "registry_id": OTHER_ACCOUNT, "region_name": "us-west-2"},
+        {
+            "image": "registry.example.com/report:1",
+            "registry_host": "registry.example.com",
+            "registry_id": OTHER_ACCOUNT,
+            "region_name": "us-west-2",
+        },
         {"image": f"{OTHER_ACCOUNT}.dkr.ecr.us-west-2.amazonaws.com/report:1"},
     ],
 )

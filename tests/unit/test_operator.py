@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 import ssl
 import subprocess
 import sys
@@ -75,16 +76,33 @@ def test_region_of_image_without_host(
 
 
 def test_alias(engine: RecordingEngine, aws: Aws) -> None:
-    """With registry_id and region_name, a host outside Amazon ECR gets the token of that registry."""
-    run(engine, image="localhost:5000/app:1", registry_id=ACCOUNT, region_name="us-west-2")
+    """The host that registry_host names gets the token of that registry."""
+    alias: dict[str, Any] = {"registry_host": "localhost:5000", "registry_id": ACCOUNT, "region_name": "us-west-2"}
+    run(engine, image="localhost:5000/app:1", **alias)
     assert [token.password for token in aws.tokens] == engine.passwords()
     assert [call.region for call in aws.calls] == ["us-west-2"]
 
 
-def test_region_alone_is_no_alias(engine: RecordingEngine, aws: Aws) -> None:
-    """With only region_name, perhaps from default_args, no other host gets a token."""
-    run(engine, image="localhost:5000/app:1", region_name="us-west-2")
-    assert engine.passwords() == [None]
+@pytest.mark.parametrize("host", ["localhost:5000", "ghcr.io", "docker.io", "quay.io", "registry.example.com"])
+@pytest.mark.parametrize(
+    "default_args",
+    [
+        {"region_name": "us-west-2"},
+        {"registry_id": ACCOUNT},
+        {"registry_id": ACCOUNT, "region_name": "us-west-2"},
+        {"registry_id": ACCOUNT, "region_name": "us-west-2", "registry_host": "localhost:5001"},
+    ],
+    ids=["region", "account", "both", "another-alias"],
+)
+def test_default_args_are_no_alias(
+    default_args: dict[str, Any], host: str, engine: RecordingEngine, aws: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No other host gets a token; the login of its docker_conn_id is used."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    monkeypatch.setenv("AIRFLOW_CONN_MINE", f"docker://me:mine@{host.replace(':', '%3A')}")
+    run(engine, image=f"{host}/app:1", **default_args)
+    run(engine, image=f"{host}/app:1", docker_conn_id="mine", **default_args)
+    assert engine.passwords() == [None, "mine"]
     assert aws.calls == []
 
 
@@ -160,7 +178,7 @@ def test_refused_token_fails_the_task(engine: RecordingEngine, aws: Aws) -> None
 
 
 BAD = [
-    ({"image": "https://x/y"}, "image: "),
+    ({"image": f"https://{HOST}/app:1"}, "image: "),
     ({"image": ""}, "image: "),
     ({"registry_id": "1234"}, "registry_id: expected"),
     ({"registry_id": ""}, "registry_id: expected"),
@@ -197,20 +215,76 @@ def test_bad_input_at_parse(parameters: dict[str, Any], sentence: str) -> None:
         EcrDockerOperator(**{"task_id": "task", "image": IMAGE, **parameters})
 
 
+def fails_after_rendering(engine: RecordingEngine, aws: Aws, given: dict[str, Any], rendered: dict[str, Any]) -> str:
+    """Return the error of a task whose templates in *given* render to *rendered*; nothing may be contacted."""
+    with DAG("dag", schedule=None):
+        task = EcrDockerOperator(
+            task_id="task",
+            docker_url=engine.url,
+            **{"image": IMAGE, **given, **{name: f"{{{{ params.{name} }}}}" for name in rendered}},
+        )
+    for name, value in rendered.items():
+        setattr(task, name, value)
+    with pytest.raises(EcrInputError) as caught:
+        task.execute({})
+    assert engine.asked == []
+    assert aws.calls == []
+    return str(caught.value)
+
+
 @pytest.mark.parametrize(("parameters", "sentence"), BAD)
 @pytest.mark.parametrize("force_pull", [False, True])
 def test_bad_input_after_rendering(
     parameters: dict[str, Any], sentence: str, force_pull: bool, engine: RecordingEngine, aws: Aws
 ) -> None:
     """Parameters that are invalid after rendering fail before the engine or AWS is contacted."""
-    given: dict[str, Any] = {"image": IMAGE, **{name: f"{{{{ params.{name} }}}}" for name in parameters}}
+    error = fails_after_rendering(engine, aws, {"force_pull": force_pull}, parameters)
+    if "" in parameters.values():
+        sentence = f"{next(iter(parameters))}: its template renders to ''; correct the template or what it reads, or "
+    assert re.match(sentence, error)
+
+
+@pytest.mark.parametrize("value", [None, "", " ", "None", "\n"], ids=repr)
+@pytest.mark.parametrize("name", ["image", "aws_conn_id", "region_name", "registry_id", "registry_host", "verify"])
+def test_template_that_renders_to_nothing(name: str, value: str | None, engine: RecordingEngine, aws: Aws) -> None:
+    """A parameter that was given and renders to nothing is not taken for one that was not given."""
+    given = {"registry_id": ACCOUNT, "region_name": "eu-west-1"} if name == "registry_host" else {}
+    error = fails_after_rendering(engine, aws, given, {name: value})
+    assert error == (
+        f"{name}: its template renders to {value!r}; correct the template or what it reads, or omit {name}."
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        (name, value)
+        for name in ("image", "aws_conn_id", "region_name", "registry_id", "registry_host", "verify")
+        for value in (5, True, 1.5, ["x"], {"x": "y"}, (), b"x")
+        if (name, value) != ("verify", True)
+    ],
+    ids=repr,
+)
+def test_template_that_renders_to_another_type(name: str, value: Any, engine: RecordingEngine, aws: Aws) -> None:
+    """A value of another type, such as an XCom's, fails before anything is contacted, whatever the type."""
+    given = {"registry_id": ACCOUNT, "region_name": "eu-west-1"} if name == "registry_host" else {}
+    error = fails_after_rendering(engine, aws, given, {name: value})
+    assert re.match(rf"{name}: (expected|no AWS partition) .*, got .*{re.escape(str(value))}|{name}: no AWS", error)
+
+
+def test_parameters_that_are_not_given_are_defaults(engine: RecordingEngine, aws: Aws) -> None:
+    """What a user leaves out, or sets to None, is a default after rendering, too."""
+    names = ("aws_conn_id", "region_name", "registry_id", "registry_host", "verify", "botocore_config")
+    defaults: dict[str, Any] = dict.fromkeys(names)
+    run(engine, **defaults)
+    assert len(aws.calls) == 1
+
+
+@pytest.mark.parametrize("image", ["https://ghcr.io/app", "Not:Valid:1", "busybox latest", " busybox"])
+def test_other_images_are_not_checked_at_parse(image: str) -> None:
+    """When a DAG is parsed, an image outside Amazon ECR is DockerOperator's, whatever it is."""
     with DAG("dag", schedule=None):
-        task = EcrDockerOperator(task_id="task", docker_url=engine.url, force_pull=force_pull, **given)
-    task.render_template_fields({"params": parameters})
-    with pytest.raises(EcrInputError, match=f"^{sentence}"):
-        task.execute({})
-    assert engine.asked == []
-    assert aws.calls == []
+        EcrDockerOperator(task_id="task", image=image)
 
 
 def test_no_region_after_rendering(engine: RecordingEngine) -> None:
@@ -249,22 +323,10 @@ def test_native_rendering(engine: RecordingEngine, aws: Aws) -> None:
     assert len(aws.calls) == 1
 
 
-def test_registry_id_in_default_args_is_no_alias(
-    engine: RecordingEngine, aws: Aws, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With only registry_id, a host outside Amazon ECR gets no token, whatever the default region."""
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    task = EcrDockerOperator(task_id="task", image="docker.io/library/x", registry_id=ACCOUNT, docker_url=engine.url)
-    with pytest.raises(EcrInputError, match="alone does not say which registry it is"):
-        task.execute({})
-    assert engine.asked == []
-    assert aws.calls == []
-
-
 def test_template_fields_are_dockeroperators_and_ours() -> None:
     """All template fields of DockerOperator are kept."""
     ours = set(EcrDockerOperator.template_fields) - set(DockerOperator.template_fields)
-    assert ours == {"aws_conn_id", "region_name", "registry_id", "verify"}
+    assert ours == {"aws_conn_id", "region_name", "registry_id", "registry_host", "verify"}
     assert set(DockerOperator.template_fields) <= set(EcrDockerOperator.template_fields)
 
 

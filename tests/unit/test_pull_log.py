@@ -202,5 +202,5 @@ def test_image_of_another_type_is_said_by_execute() -> None:
         task = EcrDockerOperator(task_id="task", image="{{ 1 }}")
     vars(task)["image"] = 1
     task.pre_execute({})
-    with pytest.raises(Exception, match="strip"):
+    with pytest.raises(EcrInputError, match=r"^image: expected a name such as .*, got 1\.$"):
         task.execute({})
