@@ -147,9 +147,10 @@ def _validate_name(image: str, registry_host: str | None, *, is_on_ecr: bool) ->
 
     :param is_on_ecr: whether an image without a host is in Amazon ECR.
     """
-    _, scheme, name = image.partition("://")
     # Without blanks, which would hide the host.
-    host, rest = split_image("".join((name if scheme else image).split()))
+    name = "".join(image.split())
+    scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", name)
+    host, rest = split_image(name[scheme.end() :] if scheme else name)
     if host and (EcrRegistry.parse(host) or (registry_host and host.lower() == registry_host.lower())):
         if scheme:
             raise EcrInputError.scheme(image)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
+from ecr_docker_operator import EcrInputError
 from ecr_docker_operator.aws.identity import AwsIdentity
+from ecr_docker_operator.ecr.reference import resolve, split_image
 from ecr_docker_operator.ecr.registry import EcrRegistry
 from ecr_docker_operator.engine.logins import EcrAuthConfig
-from tests.reliability.hosts import NUMBER, PUBLIC, REAL, generate_hosts, read
+from tests.reliability.hosts import ACCOUNTS, NUMBER, PUBLIC, REAL, generate_hosts, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +48,16 @@ def test_a_token_for_amazon_ecr_and_nobody_else(
     assert aws.calls == []
     record_property("host names", f"{len(hosts)}, {theirs} of them Amazon ECR's")
     assert NUMBER / 100 < theirs < NUMBER / 2
+
+
+def test_parameters_make_no_other_host_amazon_ecrs(hosts: set[str]) -> None:
+    """With all parameters in default_args, only the alias and Amazon ECR's own hosts get a token."""
+    alias = "registry.example.com:5000"
+    for host in (*hosts, "registry.example.com", "registry.example.com:5001", f"a.{alias}", f"{alias}0"):
+        if read(host) is None and split_image(f"{host}/app")[0] == host:
+            with suppress(EcrInputError):
+                _, registry = resolve(f"{host}/app", ACCOUNTS[0], "eu-west-1", alias, lambda: "eu-west-1")
+                assert registry is None, host
 
 
 @pytest.mark.parametrize("host", [*PUBLIC, *REAL[len(PUBLIC) :: len(REAL) // 5]])
