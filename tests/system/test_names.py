@@ -40,7 +40,8 @@ def names(draw: st.DrawFn) -> str:
             name += mark + draw(st.sampled_from(parts))
     # One more character at any place.
     place = draw(st.integers(0, len(name)))
-    return name[:place] + draw(st.sampled_from([*[""] * 12, *"a0A_.-:/@ \n"])) + name[place:]
+    extra: str = draw(st.sampled_from([*[""] * 12, *"a0A_.-:/@ \n"]))
+    return name[:place] + extra + name[place:]
 
 
 def engine_accepts(client: APIClient, image: str, name: str) -> bool:
