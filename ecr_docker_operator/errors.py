@@ -5,6 +5,8 @@ A message names the image or the parameter, says what happened, then what to do.
 
 from __future__ import annotations
 
+import html
+import re
 from typing import TYPE_CHECKING
 
 from docker.errors import APIError
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
 SHOWN = 300
 """Most characters of a value in a message."""
+
+
+_ANY_TEXT = re.IGNORECASE | re.DOTALL
 
 
 class EcrError(AirflowException):
@@ -228,7 +233,7 @@ class EcrEngineError(EcrError):
             for url, answer in answers.items()
         ]
         if untried:
-            sentences.append("The next URL of docker_url is tried only if api_version is omitted.")
+            sentences.append("The next URL of docker_url was not tried.")
         return cls(" ".join(sentences))
 
     @classmethod
@@ -311,11 +316,21 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii") for c in text)
 
 
+def _without_html(text: str) -> str:
+    """Return the title of a page of HTML, else its first words; other text is unchanged."""
+    if not re.search(r"<(!doctype|html|head|body|title)\b", text, re.IGNORECASE):
+        return text
+    title = re.search(r"<title[^>]*>(.*?)</title", text, _ANY_TEXT)
+    words = re.sub(r"<(script|style)\b.*?</\1\s*>|<[^>]*>?", " ", title[1] if title else text, flags=_ANY_TEXT)
+    shown = " ".join(html.unescape(words).split())[:SHOWN]
+    return f"{text[: text.index('<')].strip()} a page of HTML: {shown or 'without words'}".strip()
+
+
 def _shown(value: object) -> str:
     text = repr(value)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
 def _sentence(text: str) -> str:
-    text = printable(text.strip())
+    text = printable(_without_html(text).strip())
     return text if text.endswith((".", "!", "?")) else f"{text}."

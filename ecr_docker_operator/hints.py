@@ -47,6 +47,10 @@ _EXPIRED = "Renew that session's credentials."
 _DEAD_KEY = "Check the access key that was used; it may be deleted, or of another partition than {registry}."
 _ENDPOINT = "Check the way to AWS: without internet, a VPC endpoint {vpc}.%s with a private name is needed."
 _SSO = "Log in with 'aws sso login' where the worker runs, or give it a role."
+_OIDC = (
+    "Check that an OIDC provider in IAM has the issuer and the audience of the web identity's token, and that the "
+    "token is fresh."
+)
 _THROTTLED = "Let fewer tasks pull at once, or ask AWS for a higher quota."
 
 # AWS's error codes are in parentheses; the rest is botocore's text. Messages that quote another one come first.
@@ -59,6 +63,22 @@ AWS = (
     Hint(("Error loading SSO Token",), _SSO),
     Hint(("The SSO session associated with this profile",), _SSO),
     Hint(("(AccessDeniedException)",), "Allow {actions} on resource '*' to that user or role."),
+    Hint(
+        ("(AccessDenied)", "AssumeRoleWithWebIdentity"),
+        "Let the role's trust policy name the OIDC provider, and the service account that the worker runs as, and "
+        "allow it sts:AssumeRoleWithWebIdentity.",
+    ),
+    Hint(
+        ("(AccessDenied)", "AssumeRoleWithSAML"),
+        "Let the role's trust policy name the SAML provider, and allow it sts:AssumeRoleWithSAML.",
+    ),
+    Hint(("(InvalidIdentityToken)",), _OIDC),
+    Hint(("(IDPRejectedClaim)",), _OIDC),
+    Hint(("(IDPCommunicationError)",), f"AWS does not reach the OIDC provider. {_RETRY}"),
+    Hint(
+        ("(ExpiredTokenException)", "AssumeRoleWithWebIdentity"),
+        "Check what renews the web identity's token.",
+    ),
     Hint(("(AccessDenied)",), "Let the role's trust policy name that identity, and allow it sts:AssumeRole."),
     Hint(("(ExpiredToken)",), _EXPIRED),
     Hint(("(ExpiredTokenException)",), _EXPIRED),
@@ -93,6 +113,14 @@ AWS = (
     Hint(("Could not connect to the endpoint URL",), _ENDPOINT % "ecr.api"),
     Hint(("Connect timeout on endpoint URL", "//sts."), _ENDPOINT % "sts"),
     Hint(("Connect timeout on endpoint URL",), _ENDPOINT % "ecr.api"),
+    Hint(
+        ("No such file or directory",),
+        "Check that the worker has this file, which its AWS settings name, such as AWS_WEB_IDENTITY_TOKEN_FILE.",
+    ),
+    Hint(
+        ("unexpected keyword argument",),
+        "Correct that key, in config_kwargs of the AWS connection or in botocore_config.",
+    ),
     Hint(("HTTP status 5",), "The task can be tried again once AWS answers."),
     Hint((NO_TOKEN,), "Check what answers at the endpoint URL, if one is configured."),
 )
@@ -202,11 +230,14 @@ REFUSAL = re.compile(
 )
 """Engine messages for an image that the registry refused or does not have; AWS then gives the reason."""
 
+_URL = "Correct docker_url: such as unix:///run/docker.sock, tcp://host:2376 or ssh://user@host."
+_NO_DOCKER = f"Something else than a Docker engine answers there. {_URL}"
 _NO_ENGINE = "Start the engine there, or set docker_url to where it is."
 _CLIENT_CERTIFICATE = (
     "The engine did not accept the worker's certificate, or got none: set tls_client_cert, and its key in "
     "tls_client_key, to one that is valid today and signed by an authority of the engine's tlscacert."
 )
+_UNREACHABLE = "Check that the worker may reach that host and port, for instance in its security groups."
 _NO_NAME = "Check the host's name in docker_url, and the worker's DNS."
 _PEM = "Check that tls_ca_cert, tls_client_cert and tls_client_key are files in PEM format."
 _NO_TLS = "That port does not use TLS: correct it, or omit tls_ca_cert, tls_client_cert and tls_client_key."
@@ -219,7 +250,37 @@ ENGINE = (
     Hint(("Permission denied",), "Add the worker's user to the group that owns the socket, usually docker."),
     Hint(("Name or service not known",), _NO_NAME),
     Hint(("name resolution",), _NO_NAME),
-    Hint(("timed out",), "Check that the worker may reach that host and port, for instance in its security groups."),
+    Hint(("Install paramiko",), "Install docker[ssh] where the worker runs."),
+    Hint(
+        ("known_hosts",),
+        "Add the host's key to the file known_hosts in ~/.ssh of the worker's user, for instance with ssh-keyscan.",
+    ),
+    Hint(
+        ("host key for server",),
+        "The host's key is another one than in ~/.ssh/known_hosts of the worker's user: find out why, and correct it.",
+    ),
+    Hint(
+        ("authentication",), "Give the worker's user a key that user@host in docker_url accepts, without a passphrase."
+    ),
+    Hint(("SSH protocol banner",), "Check that user@host:port in docker_url is an SSH server."),
+    Hint(("Unable to connect to port",), _NO_ENGINE),
+    Hint(("Connection reset",), "Check what is between the worker and that host and port: it ended the connection."),
+    Hint(("No route to host",), _UNREACHABLE),
+    Hint(("Network is unreachable",), _UNREACHABLE),
+    Hint(("bind address",), _URL),
+    Hint(("protocol is",), _URL),
+    Hint(("connection adapters",), _URL),
+    Hint(("parse",), _URL),
+    Hint(("Port out of range",), _URL),
+    Hint(("Port could not be",), _URL),
+    Hint(("Invalid IPv6 URL",), _URL),
+    Hint(("Invalid URL",), _URL),
+    Hint(("label",), _URL),
+    Hint(("<html",), _NO_DOCKER),
+    Hint(("<!doctype",), _NO_DOCKER),
+    Hint(("Expecting value",), _NO_DOCKER),
+    Hint(("ApiVersion",), _NO_DOCKER),
+    Hint(("timed out",), _UNREACHABLE),
     Hint(
         ("HTTP request to an HTTPS server",),
         "Set tls_ca_cert, tls_client_cert and tls_client_key: TLS is used only with all three.",
@@ -244,6 +305,8 @@ ENGINE = (
     Hint(("record layer failure",), _NO_TLS),
     Hint(("certificate or crl found",), _PEM),
     Hint(("PEM lib",), _PEM),
+    Hint(("Client Error",), _NO_DOCKER),
+    Hint(("fetching server API version",), _NO_DOCKER),
 )
 
 # Why a connection to an engine was lost.

@@ -12,7 +12,7 @@ from ecr_docker_operator.aws.identity import AwsIdentity
 from ecr_docker_operator.ecr.reference import find_alias
 from ecr_docker_operator.ecr.registry import EcrRegistry
 from ecr_docker_operator.engine.client import EcrClient
-from ecr_docker_operator.engine.connection import RefusalLog
+from ecr_docker_operator.engine.connection import EngineUrls, RefusalLog
 from ecr_docker_operator.engine.logins import check_upstream
 from ecr_docker_operator.errors import EcrInputError
 
@@ -64,8 +64,8 @@ class EcrDockerHook(DockerHook):
         botocore_config: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(docker_conn_id, base_url, *args, **kwargs)
-        self.engine_urls = base_url or []
+        self.engine_urls = EngineUrls([base_url] if isinstance(base_url, str) else base_url or [])
+        super().__init__(docker_conn_id, self.engine_urls, *args, **kwargs)
         self.identity = AwsIdentity(aws_conn_id, verify, botocore_config)
         if registry_host is None and (registry_id is not None or region_name is not None):
             raise EcrInputError.incomplete_alias(registry_host)
@@ -78,7 +78,7 @@ class EcrDockerHook(DockerHook):
         *,
         identity: AwsIdentity,
         registry: EcrRegistry | None = None,
-        engine_urls: str | list[str],
+        engine_urls: EngineUrls,
         for_operator: bool = False,
         records_pull_times: bool = False,
     ) -> EcrDockerHook:
@@ -129,8 +129,7 @@ class EcrDockerHook(DockerHook):
         check_upstream()
         refusals = self._refusals = RefusalLog(super().log, self.engine_urls)
         try:
-            with refusals.errors_explained():
-                client = super().api_client
+            client = refusals.connect(lambda: super(EcrDockerHook, self).api_client)
         finally:
             self._refusals = None
         return EcrClient.from_api_client(

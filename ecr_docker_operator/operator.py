@@ -11,6 +11,7 @@ from docker.errors import NotFound, TLSParameterError
 
 from ecr_docker_operator.aws.identity import AwsIdentity
 from ecr_docker_operator.ecr import reference
+from ecr_docker_operator.engine.connection import EngineUrls
 from ecr_docker_operator.engine.retention import remove_old_images, validate_retention
 from ecr_docker_operator.errors import EcrInputError
 from ecr_docker_operator.hook import EcrDockerHook
@@ -149,17 +150,23 @@ class EcrDockerOperator(DockerOperator):
     def hook(self) -> EcrDockerHook:
         """Hook with a client that pulls from Amazon ECR (cached)."""
         self.image, registry = self.resolve_image()
+        docker_url = self.docker_url
+        engine_urls = EngineUrls([docker_url] if isinstance(docker_url, str) else docker_url)
         try:
+            if not isinstance(docker_url, str):
+                self.docker_url = engine_urls
             hook = super().hook
         except TLSParameterError as error:
             if registry is None:
                 raise
             raise EcrInputError.tls_files(error.args[0]) from error
+        finally:
+            self.docker_url = docker_url
         return EcrDockerHook.from_docker_hook(
             hook,
             identity=self._identity(),
             registry=registry,
-            engine_urls=self.docker_url,
+            engine_urls=engine_urls,
             for_operator=True,
             records_pull_times=self.image_retention is not None,
         )

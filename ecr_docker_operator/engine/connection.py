@@ -15,7 +15,7 @@ from ecr_docker_operator.compat import AirflowException
 from ecr_docker_operator.errors import EcrEngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from docker.api.client import APIClient
 
@@ -39,6 +39,23 @@ def engine_url(client: APIClient) -> str:
     return re.sub(r"^https?://", "tcp://", client.base_url)
 
 
+class EngineUrls(list[str]):
+    """URLs of engines, in the order in which DockerHook tries them.
+
+    DockerHook goes on with the next URL only after docker-py's own errors. After others, it can start again at *first*.
+    """
+
+    first = 0
+    """Number of URLs that an iteration leaves out."""
+    last = -1
+    """Place of the URL that was tried last; -1 if DockerHook iterates over a copy, as it does with TLS."""
+
+    def __iter__(self) -> Iterator[str]:
+        for place in range(self.first, len(self)):
+            self.last = place
+            yield self[place]
+
+
 class RefusalLog:
     """A logger that also keeps the errors that are logged.
 
@@ -46,12 +63,12 @@ class RefusalLog:
     reasons.
 
     :param log: the logger to write to.
-    :param urls: URLs of the engines, in the order in which DockerHook tries them.
+    :param urls: URLs of the engines.
     """
 
-    def __init__(self, log: Any, urls: str | list[str]) -> None:
+    def __init__(self, log: Any, urls: EngineUrls) -> None:
         self._log = log
-        self._urls = [urls] if isinstance(urls, str) else urls
+        self._urls = urls
         self._refusals: list[Exception] = []
 
     def __getattr__(self, name: str) -> Any:
@@ -62,28 +79,43 @@ class RefusalLog:
         self._refusals += [arg for arg in args if isinstance(arg, DockerException)]
         self._log.error(message, *args, **kwargs)
 
-    @contextmanager
-    def errors_explained(self) -> Iterator[None]:
-        """Replace DockerHook's connection error with one that gives the reason and next step for each engine.
+    def connect(self, connect: Callable[[], APIClient]) -> APIClient:
+        """Return the client of *connect*, which tries the URLs in turn.
 
-        :raises EcrEngineError: if the hook cannot connect to any engine.
+        :raises EcrEngineError: if it cannot connect to any engine, with the reason and next step for each.
         """
         try:
-            yield
-        except AirflowException:
-            if len(self._refusals) < len(self._urls):  # about an Airflow connection
-                raise
-            raise self._not_connected() from self._refusals[-1]
-        except requests.RequestException as error:
-            # The login for another registry, which also happens here, may have failed.
-            if isinstance(error, APIError) and "/_ping" not in str(error):
-                raise
-            self._refusals.append(error)
-            raise self._not_connected() from error
+            while True:
+                self._urls.last = -1
+                try:
+                    return connect()
+                except AirflowException:
+                    if len(self._refusals) < len(self._urls):  # about an Airflow connection
+                        raise
+                    raise self._not_connected() from self._refusals[-1]
+                except Exception as error:
+                    if not _is_about_an_engine(error):
+                        raise
+                    self._refusals.append(error)
+                    self._urls.first = len(self._refusals)
+                    if not 0 <= self._urls.last < len(self._urls) - 1:
+                        raise self._not_connected() from error
+                    url = self._urls[self._urls.last]
+                    self._log.error("Failed to establish connection to Docker host %s: %s", url, error)
+        finally:
+            self._urls.first = 0
 
     def _not_connected(self) -> EcrEngineError:
-        answers = {url: _words(error) for url, error in zip(self._urls, self._refusals, strict=False)}
+        answers = {self._urls[place]: _words(error) for place, error in enumerate(self._refusals)}
         return EcrEngineError.not_connected(answers, untried=len(self._refusals) < len(self._urls))
+
+
+def _is_about_an_engine(error: Exception) -> bool:
+    if isinstance(error, APIError):
+        # The login for another registry, which also happens while DockerHook connects, may have failed.
+        return "/_ping" in str(error)
+    # OSError includes the errors of requests; ValueError those of URLs that cannot be read.
+    return isinstance(error, OSError | ValueError) or type(error).__module__.startswith("paramiko.")
 
 
 @contextmanager
@@ -100,11 +132,12 @@ def lost_connection_explained(url: str) -> Iterator[None]:
 
 def _words(error: BaseException) -> str:
     """Return the message of the system, TLS or engine, without the layers around it."""
-    while not isinstance(error, APIError):
-        inner = error.__cause__ or error.__context__ or next((a for a in error.args if isinstance(a, Exception)), None)
-        if inner is None:
-            break
-        error = inner
+    inner: BaseException | None = error
+    while inner and not isinstance(error, APIError):
+        # Others only show how Python found out.
+        if isinstance(inner, OSError | DockerException | urllib3.exceptions.HTTPError):
+            error = inner
+        inner = inner.__cause__ or inner.__context__ or next((a for a in inner.args if isinstance(a, Exception)), None)
     if isinstance(error, APIError):
         return str(error.explanation or error)
     if isinstance(error, ssl.SSLError):

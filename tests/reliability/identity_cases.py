@@ -95,6 +95,41 @@ def role_refused(scene: Scene) -> Iterator[None]:
 
 
 @contextmanager
+def web_identity_refused(scene: Scene) -> Iterator[None]:
+    """Give the worker a service account, as in Amazon EKS, which its role does not trust."""
+    scene.push()
+    scene.take_keys()
+    role = f"arn:aws:iam::{OTHER_ACCOUNT}:role/{scene.repository}"
+    scene.stand.registry.policies[ACCOUNT, "eu-west-1", scene.repository].add(OTHER_ACCOUNT)
+    scene.set("AWS_ROLE_ARN", role)
+    scene.set("AWS_WEB_IDENTITY_TOKEN_FILE", str(scene.directory / "token"))
+    (scene.directory / "token").write_text("a service account")
+    yield
+    scene.stand.aws.trust[role] = ["a service account"]
+
+
+@contextmanager
+def no_web_identity(scene: Scene) -> Iterator[None]:
+    """Give the worker a service account whose token is not there."""
+    with web_identity_refused(scene):
+        token = scene.directory / "token"
+        token.unlink()
+        scene.words["file"] = str(token)
+        yield
+        token.write_text("a service account")
+
+
+@contextmanager
+def misspelt_key(scene: Scene) -> Iterator[None]:
+    """Use a connection with a misspelt option of botocore."""
+    scene.push()
+    extra = {"config_kwargs": {"read_timeouts": 5}}
+    scene.set("AIRFLOW_CONN_MINE", json.dumps({"conn_type": "aws", "extra": extra}))
+    yield
+    scene.set("AIRFLOW_CONN_MINE", json.dumps({"conn_type": "aws"}))
+
+
+@contextmanager
 def task_role_hangs(scene: Scene) -> Iterator[None]:
     """Make the container credentials endpoint accept connections and never answer."""
     scene.push()
@@ -191,6 +226,29 @@ CASES = [
         "sts:AssumeRole on resource: {role}. Let the role's trust policy name that identity, and allow it "
         "sts:AssumeRole.",
         role_refused,
+        EcrTokenError,
+        {"aws_conn_id": "mine"},
+    ),
+    Case(
+        "web identity refused",
+        f"{NO_TOKEN} An error occurred (AccessDenied) when calling the AssumeRoleWithWebIdentity operation: Not "
+        "authorized to perform sts:AssumeRoleWithWebIdentity. Let the role's trust policy name the OIDC provider, and "
+        "the service account that the worker runs as, and allow it sts:AssumeRoleWithWebIdentity.",
+        web_identity_refused,
+        EcrTokenError,
+    ),
+    Case(
+        "web identity missing",
+        f"{NO_TOKEN} * No such file or directory: '{{file}}'. Check that the worker has this file, which its AWS "
+        "settings name, such as AWS_WEB_IDENTITY_TOKEN_FILE.",
+        no_web_identity,
+        EcrTokenError,
+    ),
+    Case(
+        "misspelt option",
+        "{image}: not pulled. {registry}: no authorization token for AWS connection 'mine'. Got unexpected keyword "
+        "argument 'read_timeouts'. Correct that key, in config_kwargs of the AWS connection or in botocore_config.",
+        misspelt_key,
         EcrTokenError,
         {"aws_conn_id": "mine"},
     ),

@@ -332,7 +332,9 @@ class _Handler(BaseHTTPRequestHandler):
         request = AWSRequest(method="POST", url=url, headers=dict(self.headers), data=body)
         query = "X-Amz-Target" not in self.headers
         try:
-            status, answer = 200, self._answer(request, body)
+            # The only call that is not signed.
+            unsigned = body.startswith(b"Action=AssumeRoleWithWebIdentity")
+            status, answer = 200, self._answer_web_identity(_form(body)) if unsigned else self._answer(request, body)
         except AwsError as error:
             status, answer = error.status, _error(error, query=query)
         self.send_response(status)
@@ -351,7 +353,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.aws.fault:
             raise self.aws.fault
         identity, service, region = self.aws.identify(request)
-        form = {name: values[0] for name, values in parse_qs(body.decode()).items()} if service == "sts" else {}
+        form = _form(body) if service == "sts" else {}
         operation = form.get("Action") or self.headers["X-Amz-Target"].rpartition(".")[2]
         self.aws.calls.append(Call(service, operation, region, identity.arn))
         if service in self.aws.services:
@@ -362,20 +364,28 @@ class _Handler(BaseHTTPRequestHandler):
         if service == "sts":
             return self._answer_sts(operation, form, identity)
         if operation == "GetAuthorizationToken":
-            self.aws.admit(self.headers.get("amz-sdk-invocation-id", ""))
-            token = self.aws.issue(service, region, identity)
-            if self.aws.authorization_data is not None:
-                return json.dumps({"authorizationData": self.aws.authorization_data}).encode()
-            data = {"authorizationToken": token.authorization, "expiresAt": token.expires_at}
-            if service == "ecr-public":
-                return json.dumps({"authorizationData": data}).encode()
-            data["proxyEndpoint"] = f"https://{identity.account}.dkr.ecr.{region}.amazonaws.com"
-            return json.dumps({"authorizationData": [data]}).encode()
+            return json.dumps({"authorizationData": self._authorize(service, region, identity)}).encode()
         raise AwsError(400, "UnknownOperationException", operation)
+
+    def _authorize(self, service: str, region: str, identity: Identity) -> Any:
+        self.aws.admit(self.headers.get("amz-sdk-invocation-id", ""))
+        token = self.aws.issue(service, region, identity)
+        if self.aws.authorization_data is not None:
+            return self.aws.authorization_data
+        data = {"authorizationToken": token.authorization, "expiresAt": token.expires_at}
+        if service == "ecr-public":
+            return data
+        return [{**data, "proxyEndpoint": f"https://{identity.account}.dkr.ecr.{region}.amazonaws.com"}]
+
+    def _answer_web_identity(self, form: dict[str, str]) -> bytes:
+        if form["WebIdentityToken"] not in self.aws.trust.get(form["RoleArn"], []):
+            raise AwsError(403, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity")
+        identity = self.aws.assume_role(form["RoleArn"], form["RoleSessionName"], form["WebIdentityToken"])
+        return _assumed(identity, form["Action"])
 
     def _answer_sts(self, operation: str, form: dict[str, str], identity: Identity) -> bytes:
         if operation == "AssumeRole":
-            return _assumed(self.aws.assume_role(form["RoleArn"], form["RoleSessionName"], identity.arn))
+            return _assumed(self.aws.assume_role(form["RoleArn"], form["RoleSessionName"], identity.arn), operation)
         if operation == "GetCallerIdentity":
             return _caller(identity)
         raise AwsError(400, "InvalidAction", f"Could not find operation {operation} for version 2011-06-15")
@@ -401,13 +411,17 @@ def _caller(identity: Identity) -> bytes:
     ).encode()
 
 
-def _assumed(identity: Identity) -> bytes:
+def _form(body: bytes) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(body.decode()).items()}
+
+
+def _assumed(identity: Identity, operation: str) -> bytes:
     expiration = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))
     return (
-        '<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult>'
+        f'<{operation}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><{operation}Result>'
         f"<AssumedRoleUser><Arn>{identity.arn}</Arn><AssumedRoleId>AROA:session</AssumedRoleId></AssumedRoleUser>"
         f"<Credentials><AccessKeyId>{identity.access_key}</AccessKeyId>"
         f"<SecretAccessKey>{identity.secret_key}</SecretAccessKey>"
         f"<SessionToken>{identity.session_token}</SessionToken><Expiration>{expiration}</Expiration></Credentials>"
-        "</AssumeRoleResult></AssumeRoleResponse>"
+        f"</{operation}Result></{operation}Response>"
     ).encode()

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import socket
-from typing import TYPE_CHECKING, Any
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, Connection
 from docker.api.client import APIClient
 from docker.errors import APIError
+from paramiko.ecdsakey import ECDSAKey
+from paramiko.server import ServerInterface
+from paramiko.ssh_exception import SSHException
+from paramiko.transport import Transport
 
 from ecr_docker_operator import EcrDockerHook, EcrDockerOperator, EcrEngineError, EcrError
 from ecr_docker_operator.engine.connection import engine_url
@@ -133,21 +142,162 @@ def test_every_engine_down() -> None:
     assert "Connection refused" in str(caught.value.__cause__)
 
 
-def test_second_engine_that_dockerhook_does_not_try(engine: RecordingEngine) -> None:
-    """With ``api_version``, DockerHook gives up after the first engine, and the error says so."""
-    assert failure([DOWN, engine.url], api_version="1.41") == (
-        f"{REFUSED} The next URL of docker_url is tried only if api_version is omitted."
+PAGE = "<!DOCTYPE html><html><head><title>Apache</title></head>It works!</html>"
+SHOWN = "such as unix:///run/docker.sock, tcp://host:2376 or ssh://user@host."
+
+
+@pytest.mark.parametrize(
+    ("url", "answer"),
+    [
+        ("nonsense", "Invalid bind address format: port is required: nonsense"),
+        ("tcp://127.0.0.1:99999", "Port out of range 0-65535"),
+        ("tcp://127.0.0.1:http", "Port could not be cast to integer value as 'http'"),
+        ("tcp://[::1", "Invalid IPv6 URL"),
+        ("ftp://127.0.0.1:1", "Invalid bind address protocol: ftp://127.0.0.1:1"),
+        ("fd://", "fd protocol is not implemented"),
+        ("npipe://engine", "No connection adapters were found for 'npipe:/version'"),
+        ("tcp://a b:1", "Failed to parse: Host 'a b' contains invalid character ' '"),
+    ],
+)
+def test_bad_url(url: str, answer: str, engine: RecordingEngine) -> None:
+    """A URL that cannot be one is said with its reason; in a list, the next one is tried."""
+    assert failure(url) == f"{url}: not connected to the Docker engine. {answer}. Correct docker_url: {SHOWN}"
+    EcrDockerHook(base_url=[url, engine.url]).get_conn()
+    assert [asked.path for asked in engine.asked] == ["/version", "/_ping"]
+
+
+@pytest.mark.parametrize(
+    ("status", "answer"),
+    [(200, PAGE), (404, PAGE), (200, "OK"), (200, {"version": 1}), (200, []), (400, {"code": 1})],
+)
+def test_something_else_answers(status: int, answer: Any, engine: RecordingEngine) -> None:
+    """A server that is no Docker engine is named as such."""
+    engine.answers["/version"] = (status, answer)
+    assert "<" not in failure(engine.url)
+    assert "Something else than a Docker engine answers there." in failure(engine.url)
+
+
+@pytest.mark.parametrize("urls", [[DOWN], [DOWN, DOWN], ["ssh://127.0.0.1:1", DOWN], ["tcp://127.0.0.1:99999", DOWN]])
+@VERSIONS
+def test_next_engine(urls: list[str], api_version: str | None, engine: RecordingEngine) -> None:
+    """Whatever is wrong with the engines before, the next one is tried, with ``api_version``, too; the task can too."""
+    task = EcrDockerOperator(task_id="task", image=IMAGE, docker_url=[*urls, engine.url], api_version=api_version)
+    assert task.cli.engine_url == engine.url
+    assert task.docker_url == [*urls, engine.url]
+    # A copy connects by itself, beginning with the first URL.
+    copied = copy.copy(task.hook)
+    assert copied.engine_urls == [*urls, engine.url]
+    assert copied.get_conn().engine_url == engine.url
+
+
+def test_tls_beside_a_bad_url(engine: RecordingEngine, tmp_path: Path) -> None:
+    """With TLS, DockerHook does not reach the URL behind a bad one, and the error says so."""
+    given = files(Authority(tmp_path), tmp_path)
+    assert failure(["tcp://127.0.0.1:99999", engine.url], **given).endswith(
+        f"Correct docker_url: {SHOWN} The next URL of docker_url was not tried."
     )
-    assert engine.asked == []
+
+
+class SshServer:
+    """An SSH server that asks for a login and accepts none; it ends with the ``with`` block.
+
+    :param banner: whether it speaks SSH at all.
+    """
+
+    def __init__(self, *, banner: bool = True) -> None:
+        self._banner = banner
+        self.key = ECDSAKey.generate()
+
+    def __enter__(self) -> Self:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self._socket.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        self._thread.join()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._socket.accept()
+                if self._banner:
+                    transport = Transport(connection)
+                    transport.add_server_key(self.key)
+                    with suppress(SSHException):
+                        transport.start_server(server=ServerInterface())
+                else:
+                    connection.recv(1024)
+                    connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                    connection.close()
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Provide a home directory whose user knows no SSH host."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".ssh").mkdir()
+    return tmp_path
+
+
+@pytest.mark.parametrize("host", ["unknown", "another-key", "login", "no-ssh"])
+def test_ssh(host: str, home: Path, engine: RecordingEngine) -> None:
+    """Each failure of SSH has its next step; in a list, the next URL is tried."""
+    with SshServer(banner=host != "no-ssh") as server:
+        known = server.key if host == "login" else ECDSAKey.generate()
+        if host in ("another-key", "login"):
+            (home / ".ssh" / "known_hosts").write_text(
+                f"[127.0.0.1]:{server.port} {known.get_name()} {known.get_base64()}\n"
+            )
+        url = f"ssh://me@127.0.0.1:{server.port}"
+        sentence = failure(url)
+        assert EcrDockerHook(base_url=[url, engine.url]).get_conn().engine_url == engine.url
+    answer, step = {
+        "unknown": ("not found in known_hosts", "Add the host's key to the file known_hosts"),
+        "another-key": ("does not match", "The host's key is another one than in ~/.ssh/known_hosts"),
+        "login": ("authentication", "Give the worker's user a key that user@host in docker_url accepts"),
+        "no-ssh": ("SSH protocol banner", "Check that user@host:port in docker_url is an SSH server."),
+    }[host]
+    assert sentence.startswith(f"{url}: not connected to the Docker engine. ")
+    assert answer in sentence
+    assert step in sentence
+
+
+def test_ssh_refused() -> None:
+    """Without a server at that port, SSH is refused."""
+    assert failure("ssh://me@127.0.0.1:1") == (
+        "ssh://me@127.0.0.1:1: not connected to the Docker engine. Unable to connect to port 1 on 127.0.0.1. "
+        "Start the engine there, or set docker_url to where it is."
+    )
+
+
+def test_ssh_without_paramiko() -> None:
+    """Without paramiko, the error says what to install."""
+    program = f"""
+import sys
+sys.modules["paramiko"] = None
+from ecr_docker_operator import EcrDockerHook
+try:
+    EcrDockerHook(base_url=["ssh://me@engine.invalid", {DOWN!r}]).get_conn()
+except Exception as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == (
+        "ssh://me@engine.invalid: not connected to the Docker engine. Install paramiko package to enable ssh:// "
+        f"support. Install docker[ssh] where the worker runs. {REFUSED}"
+    )
 
 
 def test_connection_after_a_failure(engine: RecordingEngine) -> None:
     """A hook that failed to connect can connect later."""
-    urls = [DOWN]
-    hook = EcrDockerHook(base_url=urls)
+    hook = EcrDockerHook(base_url=[DOWN])
     with pytest.raises(EcrEngineError):
         hook.get_conn()
-    urls[0] = engine.url
+    hook.engine_urls[0] = engine.url
     hook.get_conn()
     assert [asked.path for asked in engine.asked] == ["/version", "/_ping"]
 

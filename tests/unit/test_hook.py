@@ -15,6 +15,7 @@ from airflow.providers.docker.hooks.docker import DockerHook
 from docker.auth import encode_header
 
 from ecr_docker_operator import EcrDockerHook, EcrEngineError, EcrInputError, EcrKilledError
+from ecr_docker_operator.engine.connection import EngineUrls
 from tests.stand.hosts import ACCOUNT
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def test_converted_hook(engine: RecordingEngine) -> None:
     """A converted hook reaches the same engine in the same way as before."""
     hook = DockerHook(None, engine.url, "1.41", timeout=7)
     identity = EcrDockerHook(base_url=engine.url).identity
-    ours = EcrDockerHook.from_docker_hook(hook, identity=identity, engine_urls=engine.url)
+    ours = EcrDockerHook.from_docker_hook(hook, identity=identity, engine_urls=EngineUrls([engine.url]))
     assert isinstance(ours, EcrDockerHook)
     assert ours.get_conn().timeout == 7
     assert ours.client_created
@@ -170,13 +171,15 @@ def test_converted_hook_keeps_its_overrides(engine: RecordingEngine) -> None:
             return [super().get_conn()]
 
     identity = EcrDockerHook(base_url=engine.url).identity
-    ours: Any = EcrDockerHook.from_docker_hook(Hook(None, engine.url), identity=identity, engine_urls=engine.url)
+    ours: Any = EcrDockerHook.from_docker_hook(
+        Hook(None, engine.url), identity=identity, engine_urls=EngineUrls([engine.url])
+    )
     assert isinstance(ours, Hook)
     assert isinstance(ours, EcrDockerHook)
     [client] = Hook.get_conn(ours)
     assert client is ours.api_client
     assert type(ours).__name__ == "Hook"
-    again = EcrDockerHook.from_docker_hook(ours, identity=identity, engine_urls=engine.url)
+    again = EcrDockerHook.from_docker_hook(ours, identity=identity, engine_urls=EngineUrls([engine.url]))
     assert type(again) is type(ours)
 
 
