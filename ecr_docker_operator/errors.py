@@ -321,9 +321,10 @@ def _without_html(text: str) -> str:
     if not re.search(r"<(!doctype|html|head|body|title)\b", text, re.IGNORECASE):
         return text
     title = re.search(r"<title[^>]*>(.*?)</title", text, _ANY_TEXT)
-    words = re.sub(r"<(script|style)\b.*?</\1\s*>|<[^>]*>?", " ", title[1] if title else text, flags=_ANY_TEXT)
+    words = re.sub(r"<(script|style)\b.*?</\1\s*>|<[^>]*>?", " ", (title and title[1].strip()) or text, flags=_ANY_TEXT)
     shown = " ".join(html.unescape(words).split())[:SHOWN]
-    return f"{text[: text.index('<')].strip()} a page of HTML: {shown or 'without words'}".strip()
+    before = text.partition("<")[0].rstrip(' "')
+    return f"{before} a page of HTML: {shown or 'without words'}".strip()
 
 
 def _shown(value: object) -> str:

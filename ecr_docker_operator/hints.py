@@ -51,6 +51,7 @@ _OIDC = (
     "Check that an OIDC provider in IAM has the issuer and the audience of the web identity's token, and that the "
     "token is fresh."
 )
+_NOT_AWS = "Check what answers in place of AWS: a proxy, a login page, or the endpoint URL if one is configured."
 _THROTTLED = "Let fewer tasks pull at once, or ask AWS for a higher quota."
 
 # AWS's error codes are in parentheses; the rest is botocore's text. Messages that quote another one come first.
@@ -122,7 +123,10 @@ AWS = (
         "Correct that key, in config_kwargs of the AWS connection or in botocore_config.",
     ),
     Hint(("HTTP status 5",), "The task can be tried again once AWS answers."),
-    Hint((NO_TOKEN,), "Check what answers at the endpoint URL, if one is configured."),
+    Hint((NO_TOKEN,), _NOT_AWS),
+    Hint(("<html",), _NOT_AWS),
+    Hint(("<!doctype",), _NOT_AWS),
+    Hint(("Unable to parse response",), _NOT_AWS),
 )
 
 _NOT_THERE = "Check the repository's name, and that this is its account and region."

@@ -78,7 +78,7 @@ def unknown_authority(scene: Scene) -> Iterator[None]:
 not_allowed = while_set(lambda scene: scene.stand.worker, "may_get_token", value=False)
 UNREADABLE = (
     f"{NO_TOKEN} AWS answered without a token of the form 'user:password' in base64. "
-    "Check what answers at the endpoint URL, if one is configured."
+    "Check what answers in place of AWS: a proxy, a login page, or the endpoint URL if one is configured."
 )
 
 CASES = [

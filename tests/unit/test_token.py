@@ -163,7 +163,7 @@ def test_answer_without_token(answer: dict[str, Any]) -> None:
     sentence = (
         f"Amazon ECR registry {ACCOUNT} in eu-west-1: no authorization token for the worker's own AWS credentials. "
         "AWS answered without a token of the form 'user:password' in base64. "
-        "Check what answers at the endpoint URL, if one is configured."
+        "Check what answers in place of AWS: a proxy, a login page, or the endpoint URL if one is configured."
     )
     with pytest.raises(EcrTokenError, match=f"^{re.escape(sentence)}$") as caught:
         fetch_credentials(REGISTRY, Answering(answer))
