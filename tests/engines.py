@@ -54,7 +54,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.engines", description=__doc__)
     parser.add_argument("-k", "--engine", choices=[*ENGINES], action="append", help="run on this engine alone")
     # A stand mostly waits, so it needs little CPU.
-    parser.add_argument("-j", "--jobs", type=int, default=2, help="engines at a time")
+    parser.add_argument("-j", "--jobs", type=int, default=4, help="engines at a time")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="ecr-engines-") as directory, ThreadPoolExecutor(options.jobs) as pool:
         rows = list(pool.map(lambda name: run(name, Path(directory)), options.engine or OTHERS))
