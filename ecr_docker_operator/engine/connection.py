@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 import urllib3
 from docker.errors import APIError, DockerException
+from docker.utils.utils import parse_host
 
 from ecr_docker_operator.compat import AirflowException
 from ecr_docker_operator.errors import EcrEngineError
@@ -94,7 +95,7 @@ class RefusalLog:
                         raise
                     raise self._not_connected() from self._refusals[-1]
                 except Exception as error:
-                    if not _is_about_an_engine(error):
+                    if not _is_about_an_engine(error, self._urls[len(self._refusals)]):
                         raise
                     self._refusals.append(error)
                     self._urls.first = len(self._refusals)
@@ -110,12 +111,21 @@ class RefusalLog:
         return EcrEngineError.not_connected(answers, untried=len(self._refusals) < len(self._urls))
 
 
-def _is_about_an_engine(error: Exception) -> bool:
+def _is_about_an_engine(error: Exception, url: str) -> bool:
+    # Others may be about the login for another registry, which also happens while DockerHook connects.
     if isinstance(error, APIError):
-        # The login for another registry, which also happens while DockerHook connects, may have failed.
         return "/_ping" in str(error)
-    # OSError includes the errors of requests; ValueError those of URLs that cannot be read.
-    return isinstance(error, OSError | ValueError) or type(error).__module__.startswith("paramiko.")
+    if isinstance(error, OSError):  # also the errors of requests
+        return True
+    return type(error).__module__.startswith("paramiko.") or (isinstance(error, ValueError) and not _is_readable(url))
+
+
+def _is_readable(url: str) -> bool:
+    try:
+        parse_host(url)
+    except ValueError:
+        return False
+    return True
 
 
 @contextmanager

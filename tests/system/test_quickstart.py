@@ -84,6 +84,7 @@ def test_failure(stand: Stand) -> None:
 
 def test_bad_image() -> None:
     """An invalid image fails with the package's error message."""
-    done = quickstart({"ECR_IMAGE": "https://example.com/app"})
+    image = f"https://{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/app"
+    done = quickstart({"ECR_IMAGE": image})
     assert done.returncode == 1
-    assert done.stdout.splitlines()[-1].startswith("image: 'https://example.com/app' starts with a scheme;")
+    assert done.stdout.splitlines()[-1].startswith(f"image: '{image}' starts with a scheme;")

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import inspect
+import os
+
 import botocore.exceptions
+import botocore.parsers
+import botocore.session
 import pytest
+from botocore.config import Config
 
 from ecr_docker_operator import hints
 from tests.troubleshooting import NAMES, TABLES
@@ -26,10 +33,15 @@ def test_no_row() -> None:
 
 
 def test_words_are_botocores() -> None:
-    """Quotes without brackets in the AWS table are messages of the installed botocore."""
+    """Quotes without brackets in the AWS table are messages and operations of the installed botocore, or Python's."""
     said = " ".join(
         str(getattr(error, "fmt", "")) for error in vars(botocore.exceptions).values() if isinstance(error, type)
     )
+    said += " ".join(botocore.session.get_session().get_service_model("sts").operation_names)
+    with pytest.raises(TypeError) as unknown:
+        Config(nonsense=1)
+    said += inspect.getsource(botocore.parsers)
+    said += f" {unknown.value} {os.strerror(errno.ENOENT)} <html <!doctype"
     ours = {hints.NO_TOKEN, "//sts.", "HTTP status 5", "Signature expired", "Signature not yet current"}
     quoted = {piece for row in hints.AWS for piece in row.pieces if not piece.startswith("(")} - ours
     assert {piece for piece in quoted if piece not in said} == set()

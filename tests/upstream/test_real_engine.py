@@ -27,6 +27,7 @@ AT_LEAST = 38
 def image(running_stand: Stand) -> str:
     """Provide an image with Python in the stand's registry, and on the engine under its short name."""
     stand = running_stand
+    stand.aws.reset()
     name = stand.push(REPOSITORY, TAG, image=build_python())
     token = stand.aws.issue("ecr", REGION, stand.worker)
     stand.engine.client.pull(name, auth_config={"username": "AWS", "password": token.password})
