@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     )
     from ecr_docker_operator.hook import EcrDockerHook
     from ecr_docker_operator.operator import EcrDockerOperator
+    from ecr_docker_operator.policy import pull_from_ecr
     from ecr_docker_operator.swarm import EcrDockerSwarmOperator
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "EcrTokenError",
     "EcrUpstreamError",
     "ecr_docker_task",
+    "pull_from_ecr",
 ]
 
 # Imported on first use: every Airflow process reads this package's provider info, but few use its operator.
@@ -41,6 +43,7 @@ _HOMES = {
     "EcrDockerOperator": "operator",
     "EcrDockerSwarmOperator": "swarm",
     "ecr_docker_task": "decorator",
+    "pull_from_ecr": "policy",
 }
 
 

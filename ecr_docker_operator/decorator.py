@@ -11,22 +11,13 @@ from airflow.providers.docker.decorators.docker import _DockerDecoratedOperator
 from ecr_docker_operator.operator import EcrDockerOperator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from airflow.providers.common.compat.sdk import TaskDecorator
 
 
 class _EcrDockerDecoratedOperator(_DockerDecoratedOperator, EcrDockerOperator):
     custom_operator_name = "@task.ecr_docker"
-
-    template_fields: Sequence[str] = tuple(
-        dict.fromkeys((*EcrDockerOperator.template_fields, *_DockerDecoratedOperator.template_fields))
-    )
-
-    template_fields_renderers = {  # noqa: RUF012 - same as in _DockerDecoratedOperator
-        **EcrDockerOperator.template_fields_renderers,
-        **_DockerDecoratedOperator.template_fields_renderers,
-    }
 
     def get_python_source(self) -> str:
         """Return the source of the function, without the decorator that made it a task."""

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.docker.hooks.docker import DockerHook
 from docker.auth import convert_to_hostname
 
 from ecr_docker_operator.aws.identity import AwsIdentity
+from ecr_docker_operator.compat import AirflowNotFoundException
 from ecr_docker_operator.ecr.reference import find_alias
 from ecr_docker_operator.ecr.registry import EcrRegistry
 from ecr_docker_operator.engine.client import EcrClient
 from ecr_docker_operator.engine.connection import EngineUrls, RefusalLog
 from ecr_docker_operator.engine.logins import check_upstream
 from ecr_docker_operator.errors import EcrInputError
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Connection
 
 
 class EcrDockerHook(DockerHook):
@@ -118,12 +122,8 @@ class EcrDockerHook(DockerHook):
     @cached_property
     def api_client(self) -> EcrClient:
         """Client that pulls from Amazon ECR, and has the login of ``docker_conn_id`` as in DockerHook (cached)."""
-        if self.docker_conn_id and self._is_for_ecr(self.docker_conn_id):
-            self.log.warning(
-                "Docker connection %r holds a login for Amazon ECR. It is not used, because every pull gets a "
-                "fresh token: drop docker_conn_id from the task, then the connection can be deleted.",
-                self.docker_conn_id,
-            )
+        if self.docker_conn_id and (reason := self._reason_to_ignore(self.docker_conn_id)):
+            self.log.warning("Docker connection %r %s", self.docker_conn_id, reason)
             self.docker_conn_id = None
         # Before the client exists: it is cached, and would then be used without our logins.
         check_upstream()
@@ -161,8 +161,21 @@ class EcrDockerHook(DockerHook):
         killed, self._killed = self._killed, False
         return killed
 
-    def _is_for_ecr(self, docker_conn_id: str) -> bool:
-        connection = self.get_connection(docker_conn_id)
+    def _reason_to_ignore(self, docker_conn_id: str) -> str:
+        try:
+            connection = self.get_connection(docker_conn_id)
+        except AirflowNotFoundException:
+            if self.registry is None:
+                raise
+            return "does not exist. An image in Amazon ECR needs none: drop docker_conn_id from the task."
+        if not self._is_for_ecr(connection):
+            return ""
+        return (
+            "holds a login for Amazon ECR. It is not used, because every pull gets a fresh token: drop docker_conn_id "
+            "from the task, then the connection can be deleted."
+        )
+
+    def _is_for_ecr(self, connection: Connection) -> bool:
         # The same name that DockerHook uses for its login.
         registry = f"{connection.host}:{connection.port}" if connection.port else connection.host
         host = convert_to_hostname(registry or "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from ecr_docker_operator.engine.client import EcrClient
 
 
+_MERGED = ("template_fields", "template_ext", "template_fields_renderers", "operator_extra_links")
 _CHECKED = ("aws_conn_id", "region_name", "registry_id", "registry_host", "verify")
 """Parameters that must not render to nothing, beside the image."""
 
@@ -83,8 +85,17 @@ class EcrDockerOperator(DockerOperator):
         "mounts": "json",
     }
     operator_extra_links = (EcrImageLink(),)
+    made_of: type[DockerOperator] | None = None
+    """Class that :mod:`ecr_docker_operator.policy` made this one of; ``None`` if it is one that somebody wrote."""
     _templates: frozenset[str] = frozenset()
     """Names of the parameters that are given as templates."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Merge what Airflow reads from the class, if it has several parents and does not set it itself."""
+        super().__init_subclass__(**kwargs)
+        for name in _MERGED:
+            if len(cls.__bases__) > 1 and name not in vars(cls):
+                setattr(cls, name, _merged([getattr(base, name) for base in cls.__bases__ if hasattr(base, name)]))
 
     def __init__(
         self,
@@ -182,6 +193,8 @@ class EcrDockerOperator(DockerOperator):
     def pre_execute(self, context: Context) -> None:
         """Set ``image`` to the full name, before DockerOperator logs it, and store the link."""
         super().pre_execute(context)
+        if self.made_of:
+            self.log.info("The cluster policy of ecr-docker-operator lets this task log in to Amazon ECR by itself.")
         # Do not create the hook yet: it must use the parameters at execution.
         with suppress(Exception):  # execute raises it again; here it would be in a collapsed log group
             self.image, _ = self.resolve_image()
@@ -202,6 +215,20 @@ class EcrDockerOperator(DockerOperator):
         except NotFound as error:
             # With auto_remove="force", a task that timed out has already removed it.
             self.log.info("The container does not need to be stopped: %s", error.explanation)
+
+
+def _merged(values: list[Any]) -> Any:
+    """Return the items of all *values*, which are properties, dictionaries or sequences; the first wins."""
+    if any(isinstance(value, property) for value in values):
+        return property(lambda self: _merged([v.__get__(self) if isinstance(v, property) else v for v in values]))
+    if any(isinstance(value, Mapping) for value in values):
+        return {key: value for each in reversed(values) for key, value in each.items()}
+    items: dict[Any, Any] = {}
+    for value in values:
+        for item in value:
+            # Links of the same class are the same link.
+            items.setdefault(item if isinstance(item, str) else type(item), item)
+    return tuple(items.values())
 
 
 def _text(value: Any) -> Any:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.providers.docker.operators.docker_swarm import DockerSwarmOperator
 
 from ecr_docker_operator.errors import EcrInputError
 from ecr_docker_operator.operator import EcrDockerOperator
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 
 class EcrDockerSwarmOperator(EcrDockerOperator, DockerSwarmOperator):
@@ -33,10 +30,6 @@ class EcrDockerSwarmOperator(EcrDockerOperator, DockerSwarmOperator):
     :raises EcrPullError: when the task runs, if the registry refuses the image.
     :raises EcrUpstreamError: when the task runs, if the installed docker-py is not supported.
     """
-
-    template_fields: Sequence[str] = tuple(
-        dict.fromkeys((*DockerSwarmOperator.template_fields, *EcrDockerOperator.template_fields))
-    )
 
     def _validate_retention(self) -> None:
         if self.image_retention is not None:

@@ -41,7 +41,7 @@ def test_version() -> None:
 
 FLOORS = (
     ("check",),
-    ("operator", "swarm", "decorator"),
+    ("operator", "swarm", "decorator", "policy"),
     ("hook", "link"),
     ("engine",),
     ("aws",),
