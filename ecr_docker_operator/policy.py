@@ -83,6 +83,15 @@ def is_on() -> bool:
     return found
 
 
+def describe() -> str:
+    """Return whether the policy is on in this process, and with which settings."""
+    try:
+        given = ", ".join(f"{name}={value!r}" for name, value in settings().items())
+        return f"on, with {given or 'the defaults'}" if is_on() else "off"
+    except Exception as error:  # noqa: BLE001 - AirflowClusterPolicyViolation, which is not imported
+        return str(error)
+
+
 @cache
 def settings() -> dict[str, Any]:
     """Return the parameters of EcrDockerOperator that the deployment sets.

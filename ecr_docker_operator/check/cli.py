@@ -104,6 +104,7 @@ def _print_steps(arguments: argparse.Namespace) -> bool:
     with _only_ours(verbose=verbose) as out:
         from ecr_docker_operator.check.steps import run  # noqa: PLC0415 - see above; Airflow may print on import
         from ecr_docker_operator.compat import use_database  # noqa: PLC0415
+        from ecr_docker_operator.policy import describe  # noqa: PLC0415
 
         use_database()
         steps = []
@@ -112,9 +113,12 @@ def _print_steps(arguments: argparse.Namespace) -> bool:
             if not as_json:
                 out.write(f"{_marks(out)[step.ok]} {step.name:<13} {step.text}\n")
                 out.flush()
+        policy = describe()
+        if not as_json and policy != "off":
+            out.write(f"{_marks(out)[None]} {'policy':<13} {policy}\n")
         well = all(step.ok is not False for step in steps)
         if as_json:
-            document = {"ok": well, "steps": [_document(step) for step in steps]}
+            document = {"ok": well, "policy": policy, "steps": [_document(step) for step in steps]}
             out.write(f"{json.dumps(document, indent=2)}\n")
     return well
 

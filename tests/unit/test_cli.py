@@ -98,6 +98,7 @@ def test_one_document(engine: RecordingEngine, aws: Aws) -> None:
     document: dict[str, Any] = json.loads(done.stdout)
     steps = {step["name"]: step for step in document["steps"]}
     assert document["ok"] is True, done.stdout
+    assert document["policy"] == "off"
     assert done.returncode == 0
     assert steps["engine"]["text"] == f"{engine.url}: version 27.0.1, linux/arm64"
     assert steps["digest"]["digest"] == DIGEST

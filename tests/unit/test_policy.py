@@ -21,7 +21,7 @@ from docker.errors import APIError
 
 from ecr_docker_operator import EcrDockerHook, EcrDockerOperator, EcrDockerSwarmOperator
 from ecr_docker_operator.link import EcrImageLink
-from ecr_docker_operator.policy import pull_from_ecr, settings, task_policy
+from ecr_docker_operator.policy import describe, pull_from_ecr, settings, task_policy
 from tests.stand.hosts import ACCOUNT
 
 if TYPE_CHECKING:
@@ -337,6 +337,20 @@ def test_bad_options(options: dict[str, str], sentence: str, monkeypatch: pytest
         task_policy(DockerOperator(task_id="task", image=IMAGE))
     task_policy(DockerOperator(task_id="task", image="busybox"))
     task_policy(BaseOperator(task_id="task"))
+
+
+def test_description(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check says whether the policy is on, with which settings, or what is wrong with them."""
+    assert describe() == "off"
+    set_options(monkeypatch, task_policy="True")
+    settings.cache_clear()
+    assert describe() == "on, with the defaults"
+    set_options(monkeypatch, aws_conn_id="mine", verify="false")
+    settings.cache_clear()
+    assert describe() == "on, with aws_conn_id='mine', verify=False"
+    set_options(monkeypatch, image_retention="7d")
+    settings.cache_clear()
+    assert describe().startswith("[ecr_docker] image_retention: expected a number of seconds above 0")
 
 
 def test_deleted_connection(engine: RecordingEngine, aws: Aws, logged: Callable[[str], int]) -> None:
