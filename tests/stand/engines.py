@@ -13,7 +13,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.stand.install import RELEASES, StandUnavailableError, find_program, install_parts
+from tests.stand.install import RELEASES, StandUnavailableError, find_program, install_parts, locked
 
 VARIABLE = "STAND_ENGINE"
 """Environment variable with the name of the engine that a stand starts; pytest's ``--engine`` sets it."""
@@ -62,12 +62,18 @@ def chosen_engine() -> EngineKind:
 def _root(release: str) -> Path:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ecr-docker-operator"
     root = cache / release
-    if root.exists():
-        return root
-    install_parts(RELEASES)
-    partial = cache / f"{release}.partial"
+    if not root.exists():
+        install_parts(RELEASES)
+        cache.mkdir(parents=True, exist_ok=True)
+        with locked(cache):
+            if not root.exists():  # another process may have just made it
+                _make_root(release, root)
+    return root
+
+
+def _make_root(release: str, root: Path) -> None:
+    partial = root.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    cache.mkdir(parents=True, exist_ok=True)
     mirror = _mirror()
     sys.stderr.write(f"The stand makes a folder with Debian {release!r} for its engine, in {root}.\n")
     # Install a release that this machine's debootstrap does not know like "sid".
@@ -82,7 +88,6 @@ def _root(release: str) -> Path:
         raise StandUnavailableError(msg)
     # Rename in one step, so that an unfinished folder is never used.
     partial.rename(root)
-    return root
 
 
 def _mirror() -> str:

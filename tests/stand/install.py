@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -64,7 +65,7 @@ def find_program(name: str) -> str:
 
 def install_parts(parts: dict[str, str] = PARTS) -> None:
     """Make sure that all *parts* are installed; on Debian or Ubuntu, root installs missing ones."""
-    missing = sorted({package for program, package in parts.items() if not _has(program)})
+    missing = _missing(parts)
     if os.geteuid() != 0:
         hint = f" and needs {', '.join(missing)} installed" if missing else ""
         msg = f"The stand makes namespaces of its own, so it runs as root{hint}."
@@ -74,8 +75,11 @@ def install_parts(parts: dict[str, str] = PARTS) -> None:
     if shutil.which("apt-get") is None:
         msg = f"The stand needs {', '.join(parts)}: install them (in Debian: {' '.join(missing)})."
         raise StandUnavailableError(msg)
-    sys.stderr.write(f"The stand installs {' '.join(missing)} with apt-get.\n")
-    with ExitStack() as files:
+    with locked(_POLICY.parent), ExitStack() as files:
+        missing = _missing(parts)
+        if not missing:  # another process has just installed them
+            return
+        sys.stderr.write(f"The stand installs {' '.join(missing)} with apt-get.\n")
         files.enter_context(_present(_POLICY, "#!/bin/sh\nexit 101\n", mode=0o755))
         if "postgresql" in missing:
             files.enter_context(_present(_NO_DATABASE, "create_main_cluster = false\n"))
@@ -90,6 +94,21 @@ def install_parts(parts: dict[str, str] = PARTS) -> None:
             if done.returncode:
                 msg = f"apt-get {' '.join(command)} failed; install {' '.join(missing)} by hand.\n{done.stderr}"
                 raise StandUnavailableError(msg)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Let one process at a time into the ``with`` blocks for *folder*; stands may start side by side."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _missing(parts: dict[str, str]) -> list[str]:
+    return sorted({package for program, package in parts.items() if not _has(program)})
 
 
 @contextmanager
