@@ -122,8 +122,8 @@ class EcrDockerHook(DockerHook):
     @cached_property
     def api_client(self) -> EcrClient:
         """Client that pulls from Amazon ECR, and has the login of ``docker_conn_id`` as in DockerHook (cached)."""
-        if self.docker_conn_id and (reason := self._reason_to_ignore(self.docker_conn_id)):
-            self.log.warning("Docker connection %r %s", self.docker_conn_id, reason)
+        if self.docker_conn_id and (warning := self._not_needed(self.docker_conn_id)):
+            self.log.warning(warning, self.docker_conn_id)
             self.docker_conn_id = None
         # Before the client exists: it is cached, and would then be used without our logins.
         check_upstream()
@@ -161,18 +161,19 @@ class EcrDockerHook(DockerHook):
         killed, self._killed = self._killed, False
         return killed
 
-    def _reason_to_ignore(self, docker_conn_id: str) -> str:
+    def _not_needed(self, docker_conn_id: str) -> str:
+        """Return the warning for a connection that an image in Amazon ECR does not need; empty for others."""
         try:
             connection = self.get_connection(docker_conn_id)
         except AirflowNotFoundException:
             if self.registry is None:
                 raise
-            return "does not exist. An image in Amazon ECR needs none: drop docker_conn_id from the task."
+            return "Docker connection %r does not exist. An image in Amazon ECR needs none: drop docker_conn_id from the task."
         if not self._is_for_ecr(connection):
             return ""
         return (
-            "holds a login for Amazon ECR. It is not used, because every pull gets a fresh token: drop docker_conn_id "
-            "from the task, then the connection can be deleted."
+            "Docker connection %r holds a login for Amazon ECR. It is not used, because every pull gets a fresh token: "
+            "drop docker_conn_id from the task, then the connection can be deleted."
         )
 
     def _is_for_ecr(self, connection: Connection) -> bool:

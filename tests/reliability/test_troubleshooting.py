@@ -173,4 +173,4 @@ def test_warnings_are_the_codes(logged: Callable[[str], int]) -> None:
     foreign = [quote for quote in WARNINGS if not any(says(f"`{quote}`", literal) for literal in own)]
     AwsIdentity("aws_default").client(REGISTRY)
     assert [logged(quote) for quote in foreign] == [1]
-    assert len(WARNINGS) == 6
+    assert len(WARNINGS) == 7
