@@ -168,7 +168,10 @@ class EcrDockerHook(DockerHook):
         except AirflowNotFoundException:
             if self.registry is None:
                 raise
-            return "Docker connection %r does not exist. An image in Amazon ECR needs none: drop docker_conn_id from the task."
+            return (
+                "Docker connection %r does not exist. An image in Amazon ECR needs none: drop docker_conn_id from the "
+                "task."
+            )
         if not self._is_for_ecr(connection):
             return ""
         return (
