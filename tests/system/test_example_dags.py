@@ -24,7 +24,17 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.stand
 
 TEXT = (ROOT / "README.md").read_text() + (ROOT / "dags" / "README.md").read_text()
-BLOCKS = re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+ALL_BLOCKS = re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+POLICIES = [block for block in ALL_BLOCKS if "def task_policy(" in block]
+BLOCKS = [block for block in ALL_BLOCKS if block not in POLICIES]
+TEAM = f"""
+from airflow import DAG
+from airflow.providers.docker.operators.docker import DockerOperator
+
+for dag_id in ("team_a_etl", "team_b_etl"):
+    with DAG(dag_id, schedule=None):
+        DockerOperator(task_id="etl", image="{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/etl:1", mount_tmp_dir=False)
+"""
 
 
 @pytest.fixture
@@ -149,6 +159,22 @@ def test_documentation(number: int, registries: Stand, tmp_path: Path) -> None:
         run = home.run(dag_id, {**registries.environment, **other_account(registries)})
         assert run.succeeded, run.log
     assert registries.aws.token_calls()
+
+
+def test_documented_policy(registries: Stand, tmp_path: Path) -> None:
+    """The cluster policy of the documentation converts the DAGs that it names, and no others."""
+    (tmp_path / "dags").mkdir()
+    (tmp_path / "dags" / "team.py").write_text(TEAM)
+    (tmp_path / "config").mkdir()
+    [policy] = POLICIES
+    (tmp_path / "config" / "airflow_local_settings.py").write_text(policy)
+    home = AirflowHome(tmp_path, tmp_path / "dags")
+    run = home.run("team_b_etl", registries.environment)
+    assert not run.succeeded
+    assert registries.aws.calls == []
+    run = home.run("team_a_etl", registries.environment)
+    assert run.succeeded, run.log
+    assert len(registries.aws.token_calls()) == 1
 
 
 def test_documentation_has_blocks() -> None:
