@@ -71,7 +71,7 @@ def not_admitted(scene: Scene) -> Iterator[None]:
     """Use an image of another account, whose policy does not admit the worker."""
     host = HOST.replace(ACCOUNT, OTHER_ACCOUNT)
     scene.image = f"{host}/{scene.repository}:1"
-    scene.words.update(host=ALIAS, registry=f"Amazon ECR registry {OTHER_ACCOUNT} in {REGION}", owner=OTHER_ACCOUNT)
+    scene.words.update(host=host, registry=f"Amazon ECR registry {OTHER_ACCOUNT} in {REGION}", owner=OTHER_ACCOUNT)
     scene.push(account=OTHER_ACCOUNT)
     yield
     scene.stand.registry.policies[OTHER_ACCOUNT, REGION, scene.repository].add(ACCOUNT)
