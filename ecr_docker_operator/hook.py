@@ -68,7 +68,7 @@ class EcrDockerHook(DockerHook):
         botocore_config: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        self.engine_urls = EngineUrls([base_url] if isinstance(base_url, str) else base_url or [])
+        self.engine_urls = EngineUrls.of(base_url)
         super().__init__(docker_conn_id, self.engine_urls, *args, **kwargs)
         self.identity = AwsIdentity(aws_conn_id, verify, botocore_config)
         if registry_host is None and (registry_id is not None or region_name is not None):

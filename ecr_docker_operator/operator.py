@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from ecr_docker_operator.engine.client import EcrClient
 
 
-_MERGED = ("template_fields", "template_ext", "template_fields_renderers", "operator_extra_links")
-_CHECKED = ("aws_conn_id", "region_name", "registry_id", "registry_host", "verify")
-"""Parameters that must not render to nothing, beside the image."""
+MERGED = ("template_fields", "template_ext", "template_fields_renderers", "operator_extra_links")
+"""Attributes that Airflow reads from an operator's class."""
+_CHECKED = ("image", "aws_conn_id", "region_name", "registry_id", "registry_host", "verify")
+"""Parameters that must not render to nothing."""
 
 
 class EcrDockerOperator(DockerOperator):
@@ -93,7 +94,7 @@ class EcrDockerOperator(DockerOperator):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Merge what Airflow reads from the class, if it has several parents and does not set it itself."""
         super().__init_subclass__(**kwargs)
-        for name in _MERGED:
+        for name in MERGED:
             if len(cls.__bases__) > 1 and name not in vars(cls):
                 setattr(cls, name, _merged([getattr(base, name) for base in cls.__bases__ if hasattr(base, name)]))
 
@@ -119,13 +120,18 @@ class EcrDockerOperator(DockerOperator):
         self.botocore_config = botocore_config
         self.image_retention = image_retention
         self._validate_retention()
-        given = {"image": image, **{name: getattr(self, name) for name in _CHECKED}}
-        self._templates = frozenset(n for n, value in given.items() if value is not None and _literal(value) is None)
+        given = {name: getattr(self, name) for name in _CHECKED}
+        self._templates = frozenset(
+            n for n, value in given.items() if value is not None and reference.literal(value) is None
+        )
         if isinstance(image, str) and not image.strip() and not self._may_be_empty(image):
             raise EcrInputError.image(image)
         reference.require_registry_of_alias(registry_host, registry_id, region_name)
         reference.validate(
-            _literal(image), _literal(_text(registry_id)), _literal(region_name), _literal(registry_host)
+            reference.literal(image),
+            reference.literal(_text(registry_id)),
+            reference.literal(region_name),
+            reference.literal(registry_host),
         )
 
     def _validate_retention(self) -> None:
@@ -162,7 +168,7 @@ class EcrDockerOperator(DockerOperator):
         """Hook with a client that pulls from Amazon ECR (cached)."""
         self.image, registry = self.resolve_image()
         docker_url = self.docker_url
-        engine_urls = EngineUrls([docker_url] if isinstance(docker_url, str) else docker_url)
+        engine_urls = EngineUrls.of(docker_url)
         try:
             if not isinstance(docker_url, str):
                 self.docker_url = engine_urls
@@ -239,10 +245,3 @@ def _text(value: Any) -> Any:
 def _flag(value: bool | str | None) -> bool | str | None:
     # A template renders to a string.
     return {"true": True, "false": False, "none": None}.get(value.lower(), value) if isinstance(value, str) else value
-
-
-def _literal(value: Any) -> str | None:
-    """Return *value* if it is known before rendering, else ``None``."""
-    if isinstance(value, str) and not any(mark in value for mark in ("{{", "{%", "{#")):
-        return value
-    return None

@@ -54,19 +54,23 @@ def pull_from_ecr(task: Any, **defaults: Any) -> None:
         or ``image_retention``, which has no effect on a Swarm.
     :raises TypeError: for a name that is no such parameter.
     """
+    cls = _docker_class(task)
+    if cls is None:
+        return
     if unknown := sorted(defaults.keys() - _parameters_of_ours()):
         msg = f"{', '.join(unknown)}: no such parameter; there are {', '.join(sorted(_parameters_of_ours()))}."
         raise TypeError(msg)
-    cls = _docker_class(task)
-    made = cls and _make_once(cls, defaults)
-    if cls is None or made is None:
+    made = _make_once(cls, defaults)
+    if made is None:
         return
     if isinstance(task, cls):
         # Not with the operator's own __setattr__.
         object.__setattr__(task, "__class__", made)
         return
+    from ecr_docker_operator.operator import MERGED  # noqa: PLC0415 - imported by now
+
     # A mapped task keeps what its class had when the DAG was read.
-    for name in ("template_fields", "template_ext", "template_fields_renderers", "operator_extra_links"):
+    for name in MERGED:
         setattr(task, name, getattr(made, name))
     task.operator_class = made
 
@@ -157,14 +161,14 @@ def _docker_class(task: Any) -> type | None:
 
 
 def _may_be_on_ecr(task: Any) -> bool:
-    from ecr_docker_operator.ecr.reference import split_image  # noqa: PLC0415 - most processes need none of it
-    from ecr_docker_operator.ecr.registry import EcrRegistry  # noqa: PLC0415
+    # Most processes need none of it.
+    from ecr_docker_operator.ecr.reference import find_registry, literal, split_image  # noqa: PLC0415
 
     image = task.image if hasattr(task, "image") else getattr(task, "partial_kwargs", {}).get("image")
-    if not isinstance(image, str) or any(mark in image for mark in ("{{", "{%", "{#")):
-        return True  # known only when it is rendered
-    host, _ = split_image(image.strip())
-    return host is not None and EcrRegistry.parse(host) is not None
+    known = literal(image)
+    if known is None:  # until it is rendered
+        return True
+    return find_registry(split_image(known.strip())[0], None) is not None
 
 
 def _parameters_of_ours() -> set[str]:

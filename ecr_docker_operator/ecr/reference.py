@@ -45,6 +45,13 @@ def repository_of(image: str) -> str:
     return repository if colon and "/" not in tag else name
 
 
+def literal(value: Any) -> str | None:
+    """Return *value* if it is a text that is known before rendering, else ``None``."""
+    if isinstance(value, str) and not any(mark in value for mark in ("{{", "{%", "{#")):
+        return value
+    return None
+
+
 def validate_image(image: Any) -> None:
     """Check that *image* can be a name in any registry: a text without blanks and control characters.
 
@@ -72,8 +79,7 @@ def validate(
     if image is None:
         return
     _validate_name(image, registry_host, is_on_ecr=registry_id is not None)
-    host, _ = split_image(image)
-    registry = EcrRegistry.parse(host) if host else None
+    registry = find_registry(split_image(image)[0], None)
     if registry is None:
         return
     if registry_id and registry_id != registry.registry_id:
@@ -124,12 +130,13 @@ def resolve(
         return image, find_registry(host, alias)
     if not registry_id:
         return image, None
-    if alias is None:
+    registry = alias
+    if registry is None:
         region_name = region_name or default_region()
         if not region_name:
             raise EcrInputError.no_region(image, registry_id)
         validate(None, None, region_name)
-    registry = alias or EcrRegistry.private(registry_id, region_name or "")
+        registry = EcrRegistry.private(registry_id, region_name)
     return f"{registry.host}/{image}", registry
 
 

@@ -51,6 +51,11 @@ class EngineUrls(list[str]):
     last = -1
     """Place of the URL that was tried last; -1 if DockerHook iterates over a copy, as it does with TLS."""
 
+    @classmethod
+    def of(cls, docker_url: str | list[str] | None) -> EngineUrls:
+        """Return the URLs in *docker_url*, which may be one, several or none."""
+        return cls([docker_url] if isinstance(docker_url, str) else docker_url or [])
+
     def __iter__(self) -> Iterator[str]:
         for place in range(self.first, len(self)):
             self.last = place
