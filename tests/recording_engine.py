@@ -10,11 +10,23 @@ from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
+from docker.errors import APIError
+
 from tests.stand.server import Server
 
 if TYPE_CHECKING:
     import ssl
     from types import TracebackType
+
+
+REFUSED = "this engine runs nothing"
+
+
+def execute(task: Any) -> None:
+    """Execute a task on this engine, which pulls, then refuses to create the container."""
+    with pytest.raises(APIError, match=REFUSED):
+        task.execute({})
 
 
 @dataclass(frozen=True)
@@ -135,5 +147,5 @@ _ANSWERS: dict[str, tuple[int, Any]] = {
     "/version": (200, {"ApiVersion": "1.41"}),
     "/auth": (200, {"Status": "Login Succeeded"}),
     "/services/create": (201, {"ID": "service"}),
-    "/containers/create": (500, {"message": "this engine runs nothing"}),
+    "/containers/create": (500, {"message": REFUSED}),
 }
