@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.common.compat.sdk import task_decorator_factory
 from airflow.providers.docker.decorators.docker import _DockerDecoratedOperator
@@ -21,12 +22,13 @@ class _EcrDockerDecoratedOperator(_DockerDecoratedOperator, EcrDockerOperator):
 
     def get_python_source(self) -> str:
         """Return the source of the function, without the decorator that made it a task."""
-        # Airflow removes only the decorator named in custom_operator_name, and ours has a second name.
+        # Airflow removes only the decorator named in custom_operator_name, and ours has other names, too.
         source: str = super().get_python_source()  # type: ignore[no-untyped-call]
         lines = source.splitlines(keepends=True)
         function = ast.parse(source).body[0]
-        for decorator in getattr(function, "decorator_list", []):
-            if _name(decorator) == ecr_docker_task.__name__:
+        names = getattr(self.python_callable, "__globals__", {})
+        for decorator in reversed(getattr(function, "decorator_list", [])):
+            if _is_ours(decorator, names):
                 del lines[decorator.lineno - 1 : decorator.end_lineno]
         return "".join(lines)
 
@@ -48,6 +50,9 @@ def ecr_docker_task(
     :param kwargs: parameters of ``@task.docker`` (``python_command``, ``expect_airflow``, ``serializer``) and of
         :class:`EcrDockerOperator`.
     """
+    if python_callable is None:
+        # Recognizable, when it has a name of its own and decorates several functions.
+        return cast("TaskDecorator", partial(ecr_docker_task, multiple_outputs=multiple_outputs, **kwargs))
     return task_decorator_factory(
         python_callable=python_callable,
         multiple_outputs=multiple_outputs,
@@ -56,8 +61,17 @@ def ecr_docker_task(
     )
 
 
-def _name(decorator: ast.expr) -> str | None:
-    """Return the last part of a decorator's name, without its call."""
+def _is_ours(decorator: ast.expr, names: dict[str, Any]) -> bool:
+    """Return whether *decorator* is ``ecr_docker_task``, also under another of the module's *names*."""
     if isinstance(decorator, ast.Call):
         decorator = decorator.func
-    return getattr(decorator, "attr", getattr(decorator, "id", None))
+    value = _look_up(decorator, names)
+    name = getattr(decorator, "attr", getattr(decorator, "id", None))
+    return name == ecr_docker_task.__name__ or any(v is ecr_docker_task for v in (value, getattr(value, "func", None)))
+
+
+def _look_up(name: ast.expr, names: dict[str, Any]) -> Any:
+    """Return the value of a plain or dotted name; ``None`` for anything else."""
+    if isinstance(name, ast.Attribute):
+        return getattr(_look_up(name.value, names), name.attr, None)
+    return names.get(name.id) if isinstance(name, ast.Name) else None

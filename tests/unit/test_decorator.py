@@ -106,6 +106,25 @@ def test_source_by_dotted_name() -> None:
     assert operator_of(function).get_python_source() == "def function() -> int:\n    return 1\n"
 
 
+aliased = ecr_docker_task
+configured = ecr_docker_task(image=IMAGE)
+
+
+def test_source_by_other_names() -> None:
+    """The decorator is recognized under another name, and with parameters that were given before."""
+
+    @aliased(image=IMAGE)
+    def first() -> int:
+        return 1
+
+    @configured
+    def second() -> int:
+        return 2
+
+    assert operator_of(first).get_python_source() == "def first() -> int:\n    return 1\n"
+    assert operator_of(second).get_python_source() == "def second() -> int:\n    return 2\n"
+
+
 def test_other_decorators_are_kept() -> None:
     """Other decorators are passed to the container, as with ``@task.docker``."""
 
