@@ -30,7 +30,19 @@ class EcrError(AirflowException):
 
 
 class EcrInputError(EcrError):
-    """A parameter or an image name is invalid; nothing was contacted."""
+    """A parameter, an image name or the worker's Docker configuration is invalid; nothing was contacted."""
+
+    @classmethod
+    def docker_config(cls, path: str, answer: str) -> EcrInputError:
+        """Return the error for the worker's ``config.json`` that docker-py cannot read.
+
+        :param path: path of the file.
+        :param answer: what docker-py says.
+        """
+        return cls(
+            f"{path}: docker-py cannot read this file. {_sentence(answer)} Correct it, or delete it and run "
+            "'docker login' again."
+        )
 
     @classmethod
     def registry_id(cls, value: object) -> EcrInputError:

@@ -14,11 +14,12 @@ from ecr_docker_operator.ecr.reference import find_alias
 from ecr_docker_operator.ecr.registry import EcrRegistry
 from ecr_docker_operator.engine.client import EcrClient
 from ecr_docker_operator.engine.connection import EngineUrls, RefusalLog
-from ecr_docker_operator.engine.logins import check_upstream
+from ecr_docker_operator.engine.logins import UNREADABLE, check_upstream, docker_config_left_out
 from ecr_docker_operator.errors import EcrInputError
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
+    from docker.api.client import APIClient
 
 
 class EcrDockerHook(DockerHook):
@@ -128,8 +129,15 @@ class EcrDockerHook(DockerHook):
         # Before the client exists: it is cached, and would then be used without our logins.
         check_upstream()
         refusals = self._refusals = RefusalLog(super().log, self.engine_urls)
+
+        def connect() -> APIClient:
+            return refusals.connect(lambda: super(EcrDockerHook, self).api_client)
+
         try:
-            client = refusals.connect(lambda: super(EcrDockerHook, self).api_client)
+            client = connect()
+        except UNREADABLE as error:
+            with docker_config_left_out(error):
+                client = connect()
         finally:
             self._refusals = None
         return EcrClient.from_api_client(

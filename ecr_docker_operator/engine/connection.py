@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 import urllib3
-from docker.errors import APIError, DockerException
+from docker.errors import APIError, DockerException, InvalidConfigFile
 from docker.utils.utils import parse_host
 
 from ecr_docker_operator.compat import AirflowException
@@ -81,7 +81,10 @@ class RefusalLog:
         return getattr(self._log, name)
 
     def error(self, message: str, *args: Any, **kwargs: Any) -> None:
-        """Log an error, and keep it if it comes from docker-py."""
+        """Log an error, and keep it if it comes from docker-py; raise it if it is about the worker's own file."""
+        for arg in args:
+            if isinstance(arg, InvalidConfigFile):
+                raise arg
         self._refusals += [arg for arg in args if isinstance(arg, DockerException)]
         self._log.error(message, *args, **kwargs)
 

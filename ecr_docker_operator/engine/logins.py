@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+import threading
 import traceback
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from docker.api.client import APIClient
 from docker.auth import AuthConfig, load_config
+from docker.errors import InvalidConfigFile
+from docker.utils.config import find_config_file
 
 from ecr_docker_operator.aws.token import fetch_credentials
 from ecr_docker_operator.ecr.reference import find_registry, split_image
-from ecr_docker_operator.errors import EcrTokenError, EcrUpstreamError
+from ecr_docker_operator.errors import EcrInputError, EcrTokenError, EcrUpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +30,10 @@ if TYPE_CHECKING:
     from ecr_docker_operator.ecr.registry import EcrRegistry
 
 log = logging.getLogger(__name__)
+
+UNREADABLE = (InvalidConfigFile, ValueError, TypeError, AttributeError, KeyError)
+"""What docker-py raises for a ``config.json`` with other types, or other contents, than it expects."""
+_config_left_out = threading.Lock()
 
 # The login that is held, and its host; separate for each thread.
 _held: ContextVar[tuple[EcrAuthConfig, str, dict[str, str] | None] | None] = ContextVar("_held", default=None)
@@ -95,7 +105,7 @@ class EcrAuthConfig(AuthConfig):
         ecr = self.find_registry(registry)
         if ecr is None:
             if super().is_empty:
-                self.update(load_config(credstore_env=self.credstore_env))
+                self.update(self._load_config())
             found: dict[str, str] | None = super().resolve_authconfig(registry)  # type: ignore[no-untyped-call]
             return found
         log.info("%s: asking for an authorization token with %s", ecr, self.identity)
@@ -107,6 +117,38 @@ class EcrAuthConfig(AuthConfig):
             # Do not fall back to the worker's own login: an expired one would fail, but an anonymous pull works.
             log.warning("%s Going on without a login, which ECR Public allows at a lower rate.", error)
             return None
+
+    def _load_config(self) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = load_config(credstore_env=self.credstore_env)
+        except UNREADABLE as error:
+            raise EcrInputError.docker_config(str(find_config_file()), str(error)) from error
+        return found
+
+
+@contextmanager
+def docker_config_left_out(error: Exception) -> Iterator[None]:
+    """Make docker-py find an empty ``config.json`` inside the block, which tries again what failed with *error*.
+
+    An image in Amazon ECR needs nothing of the worker's file. One block runs at a time in a process.
+
+    :raises Exception: *error*, if the worker has no such file.
+    """
+    file = find_config_file()
+    if file is None:
+        raise error
+    # docker-py reads the file while it makes a client, and finds it by this variable alone.
+    with _config_left_out, TemporaryDirectory() as directory:
+        before = os.environ.get("DOCKER_CONFIG")
+        (Path(directory) / "config.json").write_text("{}")
+        os.environ["DOCKER_CONFIG"] = directory
+        try:
+            yield
+        finally:
+            del os.environ["DOCKER_CONFIG"]
+            if before is not None:
+                os.environ["DOCKER_CONFIG"] = before
+    log.warning("%s Going on without that file.", EcrInputError.docker_config(file, str(error)))
 
 
 def check_upstream() -> None:

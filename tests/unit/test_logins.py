@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from docker.api.client import APIClient
 from docker.errors import DockerException
 
-from ecr_docker_operator import EcrUpstreamError
+from ecr_docker_operator import EcrDockerHook, EcrInputError, EcrUpstreamError
 from ecr_docker_operator.aws.identity import AwsIdentity
 from ecr_docker_operator.ecr.registry import EcrRegistry
 from ecr_docker_operator.engine.client import EcrClient
@@ -101,6 +103,57 @@ def test_other_registries_resolve_as_before(
             outcomes.append(str(engine.pulls()[-1].login))
     assert outcomes[0] == outcomes[1]
     assert aws.calls == []
+
+
+UNREADABLE = {
+    "auth-is-empty": {"auths": {OTHER: {"auth": ""}}},
+    "auth-has-no-password": {"auths": {HOST: {"auth": "QVdT"}}},
+    "auth-is-not-base64": {"auths": {HOST: {"auth": "A"}}},
+    "auth-is-null": {"auths": {OTHER: {"auth": None}}},
+    "auth-is-no-text": {"auths": {OTHER: {"auth": "//8="}}},
+    "entry-is-text": {"auths": {HOST: "AWS:token"}},
+    "auths-is-text": {"auths": "none"},
+    "proxies-is-text": {"proxies": "http://proxy"},
+    "a-list": [1],
+}
+
+
+@pytest.mark.usefixtures("aws")
+@pytest.mark.parametrize("content", UNREADABLE.values(), ids=UNREADABLE)
+@pytest.mark.parametrize("api_version", ["auto", "1.41"])
+def test_unreadable_config(
+    content: Any, api_version: str, config: Path, engine: RecordingEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A file of the worker's that docker-py cannot read hinders no image in Amazon ECR, and a warning names it."""
+    config.write_text(json.dumps(content))
+    before = dict(os.environ)
+    client = EcrDockerHook(base_url=engine.url, version=api_version, aws_conn_id=None).get_conn()
+    client.pull(f"{HOST}/app:1")
+    assert (engine.pulls()[0].login or {})["username"] == "AWS"
+    assert os.environ == before
+    [warning] = [r.getMessage() for r in caplog.records if r.levelname in ("WARNING", "ERROR")]
+    assert warning.startswith(f"{config}: docker-py cannot read this file. ")
+    assert warning.endswith(" Going on without that file.")
+
+
+def test_unreadable_config_of_another_registry(config: Path, engine: RecordingEngine) -> None:
+    """An image elsewhere needs the worker's file, and the error names it."""
+    config.write_text(json.dumps(UNREADABLE["auth-is-empty"]))
+    client = EcrDockerHook(base_url=engine.url, aws_conn_id=None).get_conn()
+    with pytest.raises(EcrInputError, match=f"^{config}: docker-py cannot read this file. .*'docker login' again.$"):
+        client.pull(f"{OTHER}/app:1")
+    assert engine.pulls() == []
+
+
+def test_unreadable_config_in_threads(config: Path, engine: RecordingEngine, aws: Aws) -> None:
+    """Many tasks in one process leave its environment as it was."""
+    config.write_text(json.dumps(UNREADABLE["auth-is-empty"]))
+    before = dict(os.environ)
+    with ThreadPoolExecutor(20) as threads:
+        hooks = [EcrDockerHook(base_url=engine.url, aws_conn_id=None) for _ in range(20)]
+        list(threads.map(lambda hook: hook.get_conn().pull(f"{HOST}/app:1"), hooks))
+    assert sorted(engine.passwords(), key=str) == sorted(token.password for token in aws.tokens)
+    assert os.environ == before
 
 
 def test_login_made_later_is_found(config: Path, engine: RecordingEngine) -> None:
