@@ -29,6 +29,9 @@ def isolated() -> Iterator[None]:
                 "AWS_CONFIG_FILE": f"{directory}/no-aws-config",
                 "AWS_SHARED_CREDENTIALS_FILE": f"{directory}/no-aws-credentials",
                 "AWS_EC2_METADATA_DISABLED": "true",
+                # Libraries that make DAGs report how they are used.
+                "DO_NOT_TRACK": "1",
+                "SCARF_NO_ANALYTICS": "true",
                 "DOCKER_CONFIG": f"{directory}/no-docker-config",
                 "HYPOTHESIS_STORAGE_DIRECTORY": f"{directory}/hypothesis",
                 "NO_PROXY": "127.0.0.1,localhost",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from tests.benchmark.scene import HELPER, HOST, OURS, PLAIN, STORED, Peer, Scene
+from tests.benchmark.scene import HELPER, HOST, OURS, PARSED, PLAIN, STORED, Peer, Scene
 from tests.stand.hosts import REGION
 
 if TYPE_CHECKING:
@@ -26,6 +26,10 @@ class Rounds:
         """Peer -> figures of tasks whose image has to be pulled."""
         self.present: dict[Peer, list[dict[str, Any]]] = defaultdict(list)
         """Peer -> figures of tasks whose image is on the engine."""
+        self.parsed: dict[bool, list[dict[str, Any]]] = defaultdict(list)
+        """Whether the cluster policy is on -> figures of the parse of one file."""
+        self.policy: list[dict[str, float]] = []
+        """What the cluster policy costs where nothing is a DockerOperator."""
         self.parts: list[dict[str, float]] = []
         """Times of the parts of one login of ours."""
         self.floor: list[dict[str, float]] = []
@@ -36,6 +40,8 @@ class Rounds:
         for number in range(-1, count):
             found = [(self.pulling, self._all(PULLING, turn, pulls=True)) for turn in range(PULLS)]
             found.append((self.present, self._all(PRESENT, number, pulls=False)))
+            parsed = {policy: self._scene.parse(policy=policy) for policy in (number % 2 == 0, number % 2 == 1)}
+            policy = self._scene.work("time_policy", PARSED, policy=True)
             parts, floor = self._scene.work("time_login", HOST), self._scene.work("time_bare_call", REGION)
             say(f"round {number + 1} of {count}")
             if number < 0:
@@ -43,6 +49,9 @@ class Rounds:
             for all_figures, new in found:
                 for peer, figures in new.items():
                     all_figures[peer].append(figures)
+            for on, figures in parsed.items():
+                self.parsed[on].append(figures)
+            self.policy.append(policy)
             self.parts.append(parts)
             self.floor.append(floor)
 

@@ -34,6 +34,8 @@ ROUND_TRIP = 0.025
 """Seconds added to each round trip to AWS and to a registry."""
 TASKS = 200
 """Number of tasks in the DAG file that is parsed."""
+PARSED = 1000
+"""Number of tasks in the DAG file that is parsed with the cluster policy."""
 HOST = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 ROOT = Path(__file__).parents[2]
 
@@ -139,6 +141,13 @@ class Scene(Assembly):
             client.tag(images[0], "the-end")
             return Mapped(figures["tasks"], figures["failed"], len(self.stand.aws.token_calls()), pulls.result())
 
+    def parse(self, *, policy: bool) -> dict[str, Any]:
+        """Let Airflow parse a file of :data:`PARSED` DockerOperators, with the cluster policy on or off."""
+        module, name = PLAIN.operator
+        dag_file = self._directory / "unedited.py"
+        dag_file.write_text(_DAG.format(module=module, name=name, tasks=PARSED, image=self.image))
+        return self.work("parse_dags", str(dag_file), policy=policy)
+
     def asked_of_registry(self) -> list[str]:
         """Return the requests to the registry and its layer store: method and path, without digests."""
         found = (f"{request.method} {request.path.partition('?')[0]}" for request in self.stand.registry.requests)
@@ -160,15 +169,22 @@ class Scene(Assembly):
         self.stand.engine.forget(self.image)
         self.stand.push()
 
-    def work(self, what: str, *arguments: Any, has_helper: bool = False) -> dict[str, Any]:
-        """Return the result of a function of :mod:`tests.benchmark.worker`, run in a new process beside the engine."""
+    def work(self, what: str, *arguments: Any, has_helper: bool = False, policy: bool = False) -> dict[str, Any]:
+        """Return the result of a function of :mod:`tests.benchmark.worker`, run in a new process beside the engine.
+
+        :param has_helper: whether amazon-ecr-credential-helper is in the worker's Docker configuration.
+        :param policy: whether the cluster policy is on.
+        """
         with tempfile.TemporaryDirectory(dir=self._directory) as home:
             result, log = Path(home, "result"), Path(home, "log")
             command = [sys.executable, "-m", "tests.benchmark.worker", str(result), what, json.dumps(arguments)]
             with log.open("wb") as output:
                 done = subprocess.run(
                     self.stand.namespaces.command(*command),
-                    env=self._environment(home, has_helper=has_helper),
+                    env={
+                        **self._environment(home, has_helper=has_helper),
+                        "AIRFLOW__ECR_DOCKER__TASK_POLICY": str(policy),
+                    },
                     stdout=output,
                     stderr=output,
                     check=False,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tests.benchmark.figures import Spread, ratios, with_start, without_start
-from tests.benchmark.scene import HELPER, OURS, PLAIN, ROUND_TRIP, STORED, TASKS, Peer
+from tests.benchmark.scene import HELPER, OURS, PARSED, PLAIN, ROUND_TRIP, STORED, TASKS, Peer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 HEAVY = ("boto3", "botocore", "airflow.providers.amazon")
 MORE_CPU = 1.02
+POLICY_CPU, TASK_US, IMPORT_MS = 1.15, 2, 2
 NOTHING = "no boto3, no amazon provider"
 # One for TCP, one for TLS, and one for the call.
 AWS_ROUND_TRIPS = 3 * ROUND_TRIP
@@ -46,7 +47,14 @@ def rows(rounds: Rounds, by_hand: Sequence[str], mapped: Mapped) -> list[Row]:
 
     :param by_hand: the requests to the registry when the Docker CLI pulled.
     """
-    return [*_parsing(rounds), *_present(rounds), *_pulling(rounds, by_hand), *_login(rounds), _many(mapped)]
+    return [
+        *_parsing(rounds),
+        *_policy(rounds),
+        *_present(rounds),
+        *_pulling(rounds, by_hand),
+        *_login(rounds),
+        _many(mapped),
+    ]
 
 
 def _parsing(rounds: Rounds) -> list[Row]:
@@ -58,6 +66,34 @@ def _parsing(rounds: Rounds) -> list[Row]:
         _cpu("import: CPU", rounds, "import_cpu"),
         Row("import and parse: modules", PLAIN.name, modules, NOTHING, not heavy, is_count=True),
         _cpu(f"parse of a file of {TASKS} tasks: CPU", rounds, "parse_cpu"),
+    ]
+
+
+def _policy(rounds: Rounds) -> list[Row]:
+    on, off = ([figures["parse_cpu"] for figures in rounds.parsed[policy]] for policy in (True, False))
+    task, imported = (Spread.of([f[name] for f in rounds.policy]) for name in ("policy_task", "policy_import"))
+    goals = [
+        ("a task that is no DockerOperator", task, 1e6, "µs", TASK_US),
+        ("import of Airflow", imported, 1e3, "ms", IMPORT_MS),
+    ]
+    return [
+        Row(
+            f"cluster policy on, parse of {PARSED} DockerOperators: CPU",
+            "off",
+            _both(on, off),
+            f"≤ {POLICY_CPU:.2f}",
+            ratios(on, off).median <= POLICY_CPU,
+        ),
+        *(
+            Row(
+                f"cluster policy on, {what}",
+                "not installed",
+                f"{scale * spread.median:.1f} ({scale * spread.low:.1f}-{scale * spread.high:.1f}) {unit} more",
+                f"≤ {goal} {unit}",
+                scale * spread.median <= goal,
+            )
+            for what, spread, scale, unit, goal in goals
+        ),
     ]
 
 

@@ -10,6 +10,7 @@ import importlib
 import json
 import resource
 import runpy
+import subprocess
 import sys
 import time
 from itertools import pairwise
@@ -95,6 +96,41 @@ def run_mapped(images: list[str], tasks: int, at_a_time: int) -> dict[str, Any]:
     with ThreadPoolExecutor(at_a_time) as pool:
         failed = [error for error in pool.map(run, wanted) if error]
     return {"tasks": len(wanted), "failed": failed}
+
+
+def parse_dags(dag_file: str) -> dict[str, Any]:
+    """Return the CPU time that Airflow's parse of *dag_file* takes, cluster policies applied."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    began = time.process_time()
+    found = DagBag(dag_file)
+    figures = {"parse_cpu": time.process_time() - began}
+    assert found.dags
+    assert not found.import_errors
+    return figures
+
+
+def time_policy(tasks: int) -> dict[str, Any]:
+    """Return what the cluster policy costs where nothing is a DockerOperator, in seconds.
+
+    ``policy_import`` is what ``import airflow`` spends in our modules; ``policy_task`` is for one of *tasks*.
+    """
+    from airflow.providers.standard.operators.empty import EmptyOperator
+    from airflow.sdk import DAG
+
+    from ecr_docker_operator import policy
+
+    command = [sys.executable, "-X", "importtime", "-c", "import airflow"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    # "import time: self [us] | cumulative | imported package" (Python documentation, "Command line and environment").
+    lines = [line.removeprefix("import time:").split("|") for line in done.stderr.splitlines() if "|" in line]
+    ours = [int(line[0]) for line in lines if line[2].strip().startswith(policy.__name__.partition(".")[0])]
+    with DAG("others", schedule=None):
+        others = [EmptyOperator(task_id=f"task_{number}") for number in range(tasks)]
+    began = time.perf_counter()
+    for task in others:
+        policy.task_policy(task)
+    return {"policy_task": (time.perf_counter() - began) / tasks, "policy_import": sum(ours) / 1e6}
 
 
 def time_bare_call(region: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from tests.stand.install import find_program
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
 _PROGRAMS = ("cat", "date", "echo", "env", "false", "head", "hostname", "ls", "sh", "sleep", "true")
@@ -50,13 +50,21 @@ class Image:
         ).encode()
 
 
-def build(text: str | None = None, *, program: bytes | None = None, more: Sequence[bytes] = ()) -> Image:
+def build(
+    text: str | None = None,
+    *,
+    program: bytes | None = None,
+    programs: Mapping[str, bytes] | None = None,
+    more: Sequence[bytes] = (),
+) -> Image:
     """Return an image of busybox with *text* in the file ``/image``; default: a unique text.
 
     :param program: replaces busybox.
+    :param programs: name and content of more programs.
     :param more: contents of further files, each in its own layer.
     """
-    tars = [_tar({"image": (text or uuid.uuid4().hex).encode()}), _busybox(program)]
+    files = {f"bin/{name}": content for name, content in (programs or {}).items()}
+    tars = [_tar({"image": (text or uuid.uuid4().hex).encode(), **files}), _busybox(program)]
     tars += [_tar({f"more{number}": content}) for number, content in enumerate(more)]
     config = {
         "architecture": _ARCHITECTURES.get(platform.machine(), platform.machine()),
