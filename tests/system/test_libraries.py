@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.stand
 
 DBT = b'#!/bin/sh\necho "dbt $*"\n'
-DAGS = {
+DAGS: dict[str, dict[tuple[str, int], str | None]] = {
     "dbt_dag": {("orders_run", -1): None, ("totals_run", -1): None},
     "dbt_task_group": {("shop.orders_run", -1): None, ("shop.totals_run", -1): None},
     "from_yaml": {("plain", -1): "dbt --version", ("mapped", 0): "dbt a", ("mapped", 1): "dbt b"},
