@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.airflow_home import AirflowHome
+from tests.deployment import Deployment
 from tests.stand.images import build
 
 if TYPE_CHECKING:
@@ -24,10 +25,14 @@ DAGS: dict[str, dict[tuple[str, int], str | None]] = {
 """Id of each DAG -> its tasks, and what they return."""
 
 
+FOLDER = Path(__file__).parent / "libraries" / "dags"
+SECONDS = 400
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> AirflowHome:
     """Provide Airflow with DAGs that know nothing of this package."""
-    return AirflowHome(tmp_path_factory.mktemp("airflow"), Path(__file__).parent / "libraries" / "dags")
+    return AirflowHome(tmp_path_factory.mktemp("airflow"), FOLDER)
 
 
 @pytest.mark.parametrize("dag", DAGS)
@@ -50,3 +55,18 @@ def test_setting_off(dag: str, stand: Stand, home: AirflowHome) -> None:
     assert run.states[next(iter(DAGS[dag]))] == "failed", run.log
     assert "no basic auth credentials" in run.log
     assert stand.aws.calls == []
+
+
+def test_deployment(stand: Stand, tmp_path: Path) -> None:
+    """The setting reaches the tasks that a scheduler's LocalExecutor runs, with PostgreSQL."""
+    stand.push("dbt", image=build("dbt", programs={"dbt": DBT}))
+    environment = {**stand.environment, "AIRFLOW__ECR_DOCKER__TASK_POLICY": "True"}
+    with Deployment(tmp_path, FOLDER, environment=environment) as airflow:
+        runs = {dag: airflow.trigger(dag) for dag in DAGS}
+        for dag, run_id in runs.items():
+            run = airflow.wait(dag, run_id, SECONDS)
+            assert run.succeeded, airflow.task_logs()
+            assert run.states.keys() == DAGS[dag].keys()
+            assert {task: run.results.get(task) for task in DAGS[dag]} == DAGS[dag]
+        tasks = sum(map(len, DAGS.values()))
+        assert airflow.task_logs().count("lets this task log in to Amazon ECR by itself") == tasks
