@@ -244,7 +244,9 @@ class Aws:
         if service == "ecr-public" and region != "us-east-1":
             message = "GetAuthorizationToken command is only supported in us-east-1."
             raise AwsError(400, "UnsupportedCommandException", message)
-        token = Token(service, region, identity, time.time() + self.lifetime, secrets.token_urlsafe(1200))
+        # AWS's tokens start like this, too. One that started with "-" would be an option on a command line.
+        password = f"eyJ{secrets.token_urlsafe(1200)}"
+        token = Token(service, region, identity, time.time() + self.lifetime, password)
         with self._lock:
             self.tokens.append(token)
         return token
