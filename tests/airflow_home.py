@@ -9,6 +9,7 @@ import subprocess
 import sys
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,6 +29,11 @@ class Run:
     """Task id and map index (-1: not mapped) -> state of the task instance."""
     results: dict[tuple[str, int], Any]
     """Task id and map index -> return value of the task, as stored in XCom."""
+
+    def count(self, words: str) -> int:
+        """Return how many lines of the log contain *words*; a line that Airflow 2 repeats at once counts once."""
+        lines = [line.partition("] ")[2] for line in self.log.splitlines()]
+        return sum(words in line and line != before for before, line in pairwise(["", *lines]))
 
 
 class AirflowHome:

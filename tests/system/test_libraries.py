@@ -43,7 +43,7 @@ def test_setting_on(dag: str, stand: Stand, home: AirflowHome) -> None:
     assert run.succeeded, run.log
     assert run.states.keys() == DAGS[dag].keys()
     assert {task: run.results.get(task) for task in DAGS[dag]} == DAGS[dag]
-    assert run.log.count("lets this task log in to Amazon ECR by itself") == len(DAGS[dag])
+    assert run.count("lets this task log in to Amazon ECR by itself") == len(DAGS[dag])
     assert len(stand.aws.token_calls()) == 1
 
 

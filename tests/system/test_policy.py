@@ -31,7 +31,7 @@ def test_setting_on(stand: Stand, test_dags: AirflowHome) -> None:
     run = test_dags.run("unedited", {**stand.environment, "AIRFLOW__ECR_DOCKER__TASK_POLICY": "True"})
     assert run.succeeded, run.log
     assert run.results == RESULTS
-    assert run.log.count("lets this task log in to Amazon ECR by itself") == len(RESULTS)
+    assert run.count("lets this task log in to Amazon ECR by itself") == len(RESULTS)
     # One pull for the setup, and the forced one.
     assert len(stand.aws.token_calls()) == 2
 
