@@ -55,6 +55,8 @@ else:
         if name == "__version__":
             return version("ecr-docker-operator")
         if name in __all__:
+            # First, because it says in a sentence what is missing or too old.
+            import_module(f"{__name__}.compat")
             return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)

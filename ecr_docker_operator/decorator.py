@@ -6,15 +6,15 @@ import ast
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from airflow.providers.common.compat.sdk import task_decorator_factory
 from airflow.providers.docker.decorators.docker import _DockerDecoratedOperator
 
+from ecr_docker_operator.compat import task_decorator_factory
 from ecr_docker_operator.operator import EcrDockerOperator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow.providers.common.compat.sdk import TaskDecorator
+    from airflow.sdk.bases.decorator import TaskDecorator
 
 
 class _EcrDockerDecoratedOperator(_DockerDecoratedOperator, EcrDockerOperator):

@@ -122,6 +122,10 @@ AWS = (
         ("unexpected keyword argument",),
         "Correct that key, in config_kwargs of the AWS connection or in botocore_config.",
     ),
+    Hint(
+        ("Unknown region",),
+        "Upgrade boto3: 1.37.27 is the first that knows the endpoints of the European Sovereign Cloud.",
+    ),
     Hint(("HTTP status 5",), "The task can be tried again once AWS answers."),
     Hint((NO_TOKEN,), _NOT_AWS),
     Hint(("<html",), _NOT_AWS),

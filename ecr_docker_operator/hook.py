@@ -18,7 +18,7 @@ from ecr_docker_operator.engine.logins import UNREADABLE, check_upstream, docker
 from ecr_docker_operator.errors import EcrInputError
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Connection
+    from airflow.sdk import Connection
     from docker.api.client import APIClient
 
 

@@ -9,7 +9,7 @@ from ecr_docker_operator.compat import BaseOperatorLink, XCom
 from ecr_docker_operator.ecr.console_url import console_url
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.sdk import Context
 
 log = logging.getLogger(__name__)
 

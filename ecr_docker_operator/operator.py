@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
 
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.sdk import Context
 
     from ecr_docker_operator.ecr.registry import EcrRegistry
     from ecr_docker_operator.engine.client import EcrClient

@@ -22,7 +22,7 @@ def get_provider_info() -> dict[str, Any]:
         "name": "Docker with Amazon ECR",
         "description": "DockerOperator for Amazon ECR: a fresh authorization token for every pull, kept nowhere.",
         "cli": ["ecr_docker_operator.check.cli.get_commands"],
-        "task-decorators": [{"class-name": "ecr_docker_operator.decorator.ecr_docker_task", "name": "ecr_docker"}],
+        "task-decorators": [{"class-name": "ecr_docker_operator.ecr_docker_task", "name": "ecr_docker"}],
         "extra-links": ["ecr_docker_operator.link.EcrImageLink"],
         "config": {
             "ecr_docker": {

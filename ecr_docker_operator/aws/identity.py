@@ -6,11 +6,14 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ecr_docker_operator.compat import AirflowNotFoundException
+from ecr_docker_operator.compat import AirflowNotFoundException, require
+from ecr_docker_operator.ecr.registry import find_partition
 from ecr_docker_operator.errors import EcrInputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 
     from ecr_docker_operator.ecr.registry import EcrRegistry
 
@@ -60,11 +63,9 @@ class AwsIdentity:
 
     def describe(self) -> str:
         """Return the description for an error message, which also says if the connection does not exist."""
-        from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
-
         try:
             if self.aws_conn_id:
-                AwsBaseHook.get_connection(self.aws_conn_id)
+                _base_hook().get_connection(self.aws_conn_id)
         except AirflowNotFoundException:
             return f"{self} (not found, so the worker's own AWS credentials)"
         except Exception as error:  # noqa: BLE001 - must not hide the error that is being reported
@@ -76,11 +77,10 @@ class AwsIdentity:
 
         :raises EcrInputError: if the lookup fails, for instance because a profile does not exist.
         """
-        import boto3
-        from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
-
         try:
-            hook = AwsBaseHook(aws_conn_id=self.aws_conn_id, client_type="ecr")
+            hook = _base_hook()(aws_conn_id=self.aws_conn_id, client_type="ecr")
+            import boto3
+
             return hook.region_name or boto3.session.Session().region_name
         except Exception as error:  # botocore's errors, and a broken connection may raise anything
             raise EcrInputError.no_default_region(str(self), str(error)) from error
@@ -103,12 +103,11 @@ class AwsIdentity:
         return self._client(registry, registry.service, **options)
 
     def _client(self, registry: EcrRegistry, service: str, **options: Any) -> Any:
-        from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
         from botocore.config import Config
 
         from ecr_docker_operator.aws.model_loader import ModelLoader
 
-        hook = AwsBaseHook(
+        hook = _base_hook()(
             aws_conn_id=self.aws_conn_id,
             client_type=service,
             region_name=registry.region_name,
@@ -124,9 +123,31 @@ class AwsIdentity:
         ModelLoader.install(session)
         # Not get_client_type: it inspects the whole stack twice to name the caller, which doubles the time of a
         # login.
-        return session.client(
+        client = session.client(
             service,
             endpoint_url=connection.get_service_endpoint_url(service),
             config=config.merge(Config(user_agent_extra=f"{USER_AGENT} {config.user_agent_extra or ''}".rstrip())),
             verify=hook.verify,
         )
+        _check_partition(client, registry.region_name)
+        return client
+
+
+def _check_partition(client: Any, region_name: str) -> None:
+    from botocore.exceptions import UnknownRegionError
+
+    partition = find_partition(region_name)
+    # botocore takes a region that it does not know for a commercial one; with an endpoint of yours, that is no matter.
+    if (
+        partition is not None
+        and partition.name != client.meta.partition
+        and client.meta.endpoint_url.endswith(f".{region_name}.amazonaws.com")
+    ):
+        raise UnknownRegionError(region_name=region_name, error_msg="The installed boto3 does not know it.")
+
+
+def _base_hook() -> type[AwsBaseHook]:
+    require("airflow.providers.amazon")
+    from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+
+    return AwsBaseHook

@@ -10,10 +10,10 @@ from datetime import UTC
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
-from airflow.providers.common.compat.sdk import DAG
 from docker.errors import APIError, DockerException
 
 from ecr_docker_operator.aws.token import EcrCredentials, fetch_credentials
+from ecr_docker_operator.compat import DAG
 from ecr_docker_operator.ecr.reference import split_image
 from ecr_docker_operator.engine.container import ARCHITECTURES, COMPATIBLE
 from ecr_docker_operator.engine.pull import ImageRequest

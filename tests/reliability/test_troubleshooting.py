@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG
 
 import ecr_docker_operator
 from ecr_docker_operator import (
@@ -25,6 +24,7 @@ from ecr_docker_operator import (
     EcrUpstreamError,
 )
 from ecr_docker_operator.aws.identity import AwsIdentity
+from ecr_docker_operator.compat import DAG
 from ecr_docker_operator.ecr.registry import EcrRegistry
 from ecr_docker_operator.engine.pull import ImageRequest
 from tests.reliability.cases import CASES

@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG
 
 from ecr_docker_operator import EcrDockerOperator, EcrError
 from ecr_docker_operator.check.steps import Step, run
+from ecr_docker_operator.compat import DAG
 from tests.reliability.case import HOST, Scene
 from tests.reliability.cases import CASES
 from tests.reliability.registry_cases import NOT_PULLED

@@ -107,7 +107,7 @@ def test_swarm(swarm_stand: Stand, nodes: tuple[Stand, Engine], example_dags: Ai
 
 
 def test_own_code(registries: Stand, example_dags: AirflowHome) -> None:
-    """A PythonOperator pulls an image, with one token."""
+    """A Python task pulls an image, with one token."""
     run = example_dags.run("own_code", registries.environment)
     assert run.succeeded, run.log
     [image] = registries.engine.client.images()

@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException
 from airflow.providers.docker.operators.docker_swarm import DockerSwarmOperator
 from docker.types.services import ContainerSpec, TaskTemplate
 
 from ecr_docker_operator import EcrDockerHook, EcrDockerSwarmOperator, EcrPullError, EcrTokenError
+from ecr_docker_operator.compat import AirflowException
 from tests.stand.hosts import ACCOUNT, OTHER_ACCOUNT, REGION
 from tests.stand.namespaces import ADDRESS, SECOND_NODE
 from tests.system.test_pull import SLEEP

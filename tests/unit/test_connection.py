@@ -12,7 +12,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, Connection
 from docker.api.client import APIClient
 from docker.errors import APIError
 from paramiko.ecdsakey import ECDSAKey
@@ -21,7 +20,9 @@ from paramiko.ssh_exception import SSHException
 from paramiko.transport import Transport
 
 from ecr_docker_operator import EcrDockerHook, EcrDockerOperator, EcrEngineError, EcrError
+from ecr_docker_operator.compat import AirflowException
 from ecr_docker_operator.engine.connection import engine_url
+from tests.airflow_names import Connection
 from tests.stand.certificates import Authority
 from tests.stand.hosts import ACCOUNT
 
@@ -156,7 +157,7 @@ SHOWN = "such as unix:///run/docker.sock, tcp://host:2376 or ssh://user@host."
         ("ftp://127.0.0.1:1", "Invalid bind address protocol: ftp://127.0.0.1:1"),
         ("fd://", "fd protocol is not implemented"),
         ("npipe://engine", "No connection adapters were found for 'npipe:/version'"),
-        ("tcp://a b:1", "Failed to parse: Host 'a b' contains invalid character ' '"),
+        ("tcp://a..b:1", "Failed to parse: 'a..b', label empty or too long"),
     ],
 )
 def test_bad_url(url: str, answer: str, engine: RecordingEngine) -> None:

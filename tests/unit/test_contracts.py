@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
-from airflow.providers.common.compat.sdk import DAG, AirflowException, Connection, XCom
 from airflow.providers.docker.decorators.docker import _DockerDecoratedOperator, docker_task
 from airflow.providers.docker.hooks.docker import DockerHook
 from airflow.providers.docker.operators.docker import DockerOperator
@@ -28,6 +27,8 @@ from docker.auth import AuthConfig, convert_to_hostname
 from docker.errors import APIError, DockerException
 from docker.types.services import ContainerSpec, TaskTemplate
 
+from ecr_docker_operator.compat import DAG, AirflowException, XCom
+from tests.airflow_names import Connection
 from tests.recording_engine import execute
 from tests.stand.aws import AwsError
 from tests.stand.hosts import ACCOUNT, REGION

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG
 from airflow.providers.docker.decorators.docker import _DockerDecoratedOperator
 
 import ecr_docker_operator
 from ecr_docker_operator import EcrDockerOperator, EcrInputError, ecr_docker_task
+from ecr_docker_operator.compat import DAG
 from ecr_docker_operator.provider_info import get_provider_info
 from tests.stand.hosts import ACCOUNT
 
@@ -142,5 +142,5 @@ def test_other_decorators_are_kept() -> None:
 def test_provider_info_names_it() -> None:
     """The provider info registers the decorator under ``@task``."""
     assert get_provider_info()["task-decorators"] == [
-        {"name": "ecr_docker", "class-name": f"{ecr_docker_task.__module__}.{ecr_docker_task.__name__}"}
+        {"name": "ecr_docker", "class-name": f"{ecr_docker_operator.__name__}.{ecr_docker_task.__name__}"}
     ]

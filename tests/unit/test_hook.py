@@ -10,12 +10,13 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, Connection
 from airflow.providers.docker.hooks.docker import DockerHook
 from docker.auth import encode_header
 
 from ecr_docker_operator import EcrDockerHook, EcrEngineError, EcrInputError, EcrKilledError
+from ecr_docker_operator.compat import AirflowException
 from ecr_docker_operator.engine.connection import EngineUrls
+from tests.airflow_names import Connection
 from tests.stand.hosts import ACCOUNT
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG
 
 from ecr_docker_operator import EcrDockerOperator, EcrDockerSwarmOperator, EcrInputError, EcrPullError, ecr_docker_task
+from ecr_docker_operator.compat import DAG
 from ecr_docker_operator.link import EcrImageLink
 from ecr_docker_operator.provider_info import get_provider_info
 from tests.recording_engine import execute

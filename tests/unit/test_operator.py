@@ -12,11 +12,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG, AirflowException
 from airflow.providers.docker.operators.docker import DockerOperator
 from docker.errors import APIError
 
 from ecr_docker_operator import EcrDockerHook, EcrDockerOperator, EcrError, EcrInputError, EcrPullError, EcrTokenError
+from ecr_docker_operator.compat import DAG, AirflowException
 from tests.recording_engine import RecordingEngine, execute
 from tests.stand.aws import Aws, AwsError
 from tests.stand.certificates import Authority

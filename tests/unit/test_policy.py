@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.exceptions import AirflowClusterPolicyViolation
-from airflow.providers.common.compat.sdk import DAG, BaseOperator, BaseOperatorLink, task
 from airflow.providers.docker.hooks.docker import DockerHook
 from airflow.providers.docker.operators.docker import DockerOperator
 from airflow.providers.docker.operators.docker_swarm import DockerSwarmOperator
 
 from ecr_docker_operator import EcrDockerHook, EcrDockerOperator, EcrDockerSwarmOperator
+from ecr_docker_operator.compat import DAG, BaseOperatorLink
 from ecr_docker_operator.link import EcrImageLink
 from ecr_docker_operator.policy import describe, pull_from_ecr, settings, task_policy
+from tests.airflow_names import BaseOperator, task
 from tests.recording_engine import execute
 from tests.stand.hosts import ACCOUNT
 
@@ -366,7 +367,10 @@ def test_costs_nothing_where_it_is_not_needed() -> None:
     """In a process without a DockerOperator, the policy imports neither docker nor boto3."""
     program = """
 import sys
-from airflow.providers.common.compat.sdk import BaseOperator
+try:
+    from airflow.sdk import BaseOperator
+except ImportError:  # Airflow 2
+    from airflow.models import BaseOperator
 from ecr_docker_operator.policy import task_policy
 task_policy(BaseOperator(task_id="task"))
 print(sorted({name.partition(".")[0] for name in sys.modules} & {"docker", "boto3", "botocore"}))

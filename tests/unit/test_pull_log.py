@@ -7,9 +7,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG
 
 from ecr_docker_operator import EcrDockerHook, EcrDockerOperator, EcrError, EcrInputError
+from ecr_docker_operator.compat import DAG
 from ecr_docker_operator.engine.progress import log_progress
 from tests.recording_engine import execute
 from tests.stand.aws import AwsError

@@ -188,10 +188,14 @@ def test_partitions_are_botocores() -> None:
     theirs = json.loads((Path(botocore.__file__).parent / "data" / "partitions.json").read_text())["partitions"]
     expected = {p["id"]: (p["outputs"]["dnsSuffix"], p["regionRegex"].replace(r"\-", "-")) for p in theirs}
     ours = {p.name: (p.suffix, f"^{p.region}$".replace("eusc-de", "eusc-(de)")) for p in PARTITIONS}
-    assert expected == ours
+    # Until boto3 1.37.27, the European Sovereign Cloud is missing.
+    assert ours.keys() - expected.keys() <= {"aws-eusc"}
+    assert expected == {name: ours[name] for name in ours.keys() & expected.keys()}
     for partition in theirs:
         suffix = partition["outputs"]["dualStackDnsSuffix"].replace("api.", "on.", 1)
-        assert suffix in next(p.dual_stack for p in PARTITIONS if p.name == partition["id"])
+        # Older botocores repeat the plain suffix where they know no other.
+        known = next((p.suffix, *p.dual_stack) for p in PARTITIONS if p.name == partition["id"])
+        assert suffix in known
         for region in partition["regions"]:
             if not region.endswith("-global"):
                 found = find_partition(region)

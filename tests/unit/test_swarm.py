@@ -7,12 +7,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG
 from airflow.providers.docker.operators.docker import DockerOperator
 from airflow.providers.docker.operators.docker_swarm import DockerSwarmOperator
 from docker.types.services import ServiceMode
 
 from ecr_docker_operator import EcrDockerOperator, EcrDockerSwarmOperator, EcrInputError
+from ecr_docker_operator.compat import DAG
 from ecr_docker_operator.engine.client import _by_line
 from tests.stand.hosts import ACCOUNT
 
@@ -31,7 +31,10 @@ STAMP = b"2026-11-21T06:23:51.781865846Z "
 def swarm(engine: RecordingEngine) -> RecordingEngine:
     """Provide an engine whose services complete at once."""
     engine.answers[f"/distribution/{IMAGE}/json"] = (200, {})
-    engine.answers["/tasks"] = (200, [{"ServiceID": "service", "Status": {"State": "complete"}}])
+    # Docker provider 4.4 looks at the containers of a service that is complete.
+    status = {"State": "complete", "ContainerStatus": {"ContainerID": "container"}}
+    engine.answers["/tasks"] = (200, [{"ServiceID": "service", "Status": status}])
+    engine.answers["/containers/container/json"] = (200, {"Id": "container"})
     engine.answers["/services/service"] = (200, {"ID": "service"})
     return engine
 

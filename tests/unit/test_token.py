@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gc
+import json
 import logging
 import os
 import pickle
@@ -11,11 +12,12 @@ import re
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import botocore
 import pytest
-from airflow.providers.common.compat.sdk import Connection
 from botocore.awsrequest import AWSResponse
 from botocore.stub import Stubber
 
@@ -23,6 +25,7 @@ from ecr_docker_operator import EcrInputError, EcrTokenError
 from ecr_docker_operator.aws.identity import AwsIdentity
 from ecr_docker_operator.aws.token import EcrCredentials, collection_paused, fetch_credentials, quiet_parser
 from ecr_docker_operator.ecr.registry import EcrRegistry, find_partition
+from tests.airflow_names import Connection
 from tests.stand.aws import AwsError
 from tests.stand.hosts import ACCOUNT, OTHER_ACCOUNT
 from tests.unit.test_registry import PRIVATE
@@ -34,6 +37,10 @@ HOST = f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com"
 REGISTRY = EcrRegistry.private(ACCOUNT, "eu-west-1")
 PUBLIC = EcrRegistry("public.ecr.aws", "us-east-1", None)
 IDENTITY = AwsIdentity(None)
+UNKNOWN = (
+    r"Unknown region: 'eusc-de-east-1'\. The installed boto3 does not know it\. Upgrade boto3: 1\.37\.27 is the first "
+    r"that knows the endpoints of the European Sovereign Cloud\.$"
+)
 
 
 class Answering(AwsIdentity):
@@ -114,6 +121,10 @@ def test_url_of_the_call(host: str, region: str, fips: bool, monkeypatch: pytest
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     registry = EcrRegistry.parse(host)
     assert registry is not None
+    if registry.partition not in boto3.session.Session().get_available_partitions():
+        with pytest.raises(EcrTokenError, match=UNKNOWN):
+            fetch_credentials(registry, IDENTITY)
+        return
     client = IDENTITY.client(registry)
     sent = []
 
@@ -125,11 +136,28 @@ def test_url_of_the_call(host: str, region: str, fips: bool, monkeypatch: pytest
     with pytest.raises(AttributeError):  # the response has no body to parse
         client.get_authorization_token()
     [request] = sent
-    name = "ecr-fips" if fips else "ecr"
+    # AWS has two names for an endpoint (AWS General Reference); older botocores take the one without "api.".
+    names = ("api.ecr-fips", "ecr-fips") if fips else ("api.ecr",)
     # botocore treats an unknown region as part of the commercial partition.
     partition = find_partition(region)
-    assert request.url == f"https://api.{name}.{region}.{partition.suffix if partition else 'amazonaws.com'}/"
+    suffix = partition.suffix if partition else "amazonaws.com"
+    assert request.url in [f"https://{name}.{region}.{suffix}/" for name in names]
     assert f"/{region}/ecr/aws4_request" in request.headers["Authorization"].decode()
+
+
+def test_partition_that_boto3_does_not_know(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the partition in botocore's data, as in older versions, the error says which boto3 knows it."""
+    theirs: dict[str, Any] = json.loads((Path(botocore.__file__).parent / "data" / "endpoints.json").read_text())
+    theirs["partitions"] = [part for part in theirs["partitions"] if part["partition"] != "aws-eusc"]
+    (tmp_path / "endpoints.json").write_text(json.dumps(theirs))
+    monkeypatch.setenv("AWS_DATA_PATH", str(tmp_path))
+    registry = EcrRegistry.private(ACCOUNT, "eusc-de-east-1")
+    with pytest.raises(EcrTokenError, match=UNKNOWN):
+        fetch_credentials(registry, IDENTITY)
+    # An endpoint of one's own is called all the same.
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    with pytest.raises(EcrTokenError, match="Unable to locate credentials"):
+        fetch_credentials(registry, IDENTITY)
 
 
 def test_registry_ids_are_not_sent_and_proxy_endpoint_is_not_used() -> None:
@@ -342,7 +370,7 @@ def test_default_region(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 _MASKED = """
-from airflow.providers.common.compat.sdk import redact
+from tests.airflow_names import redact
 from docker.auth import encode_header
 from ecr_docker_operator.aws.identity import AwsIdentity
 from ecr_docker_operator.aws.token import fetch_credentials

@@ -10,7 +10,6 @@ from datetime import timedelta
 from pathlib import Path
 
 from airflow import DAG
-from airflow.providers.common.compat.sdk import task
 
 from ecr_docker_operator import EcrDockerHook, EcrDockerOperator, EcrError
 
@@ -18,7 +17,9 @@ HOST = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 log = logging.getLogger(__name__)
 PLANTED = os.environ.get("PLANTED", "nothing")
 
-with DAG("nowhere", schedule=None, default_args={"force_pull": True, "retry_delay": timedelta(0)}, params={"tag": "1"}):
+with DAG(
+    "nowhere", schedule=None, default_args={"force_pull": True, "retry_delay": timedelta(0)}, params={"tag": "1"}
+) as dag:
     EcrDockerOperator(task_id="pulled", image=f"{HOST}/app:{{{{ params.tag }}}}", xcom_all=True)
     EcrDockerOperator.partial(task_id="mapped").expand(image=[f"{HOST}/app:1", "public.ecr.aws/team/public:1"])
     EcrDockerOperator(task_id="missing", image=f"{HOST}/app:missing")
@@ -28,7 +29,7 @@ with DAG("nowhere", schedule=None, default_args={"force_pull": True, "retry_dela
     EcrDockerOperator(task_id="expired", image=f"{HOST}/expired:1")
     EcrDockerOperator(task_id="token_refused", image=f"{HOST}/app:1", aws_conn_id="refused")
 
-    @task
+    @dag.task
     def own_code() -> str:
         """Pull in your own code, and print every object within reach."""
         hook = EcrDockerHook(base_url=os.environ["DOCKER_HOST"])
@@ -52,7 +53,7 @@ with DAG("nowhere", schedule=None, default_args={"force_pull": True, "retry_dela
         environment={"PLANTED": PLANTED},
     )
 
-    @task
+    @dag.task
     def planted_in_files() -> None:
         """Write planted tokens where a worker writes."""
         for folder in (tempfile.gettempdir(), str(Path.home()), os.environ["DOCKER_CONFIG"]):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow import DAG
-from airflow.providers.common.compat.sdk import task
-
 import ecr_docker_operator
 from ecr_docker_operator import ecr_docker_task
+
+try:
+    from airflow.sdk import DAG, task
+except ImportError:  # Airflow 2
+    from airflow import DAG
+    from airflow.decorators import task
 
 HOST = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 IMAGE = f"{HOST}/python:1"

@@ -5,12 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from airflow import DAG
-from airflow.providers.common.compat.sdk import task
 from airflow.providers.docker.operators.docker import DockerOperator
-from airflow.utils.task_group import TaskGroup
 
 from ecr_docker_operator import EcrDockerOperator
+
+try:
+    from airflow.sdk import DAG, TaskGroup, task
+except ImportError:  # Airflow 2
+    from airflow import DAG
+    from airflow.decorators import task
+    from airflow.utils.task_group import TaskGroup
 
 HOST = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 IMAGE = f"{HOST}/app:1"

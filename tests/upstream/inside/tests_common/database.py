@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow.models.dagrun import DagRun
-from airflow.providers.common.compat.sdk import DAG, AirflowException
 from airflow.utils.state import DagRunState
 from airflow.utils.types import DagRunType
+
+from ecr_docker_operator.compat import DAG, AirflowException
 
 from .test_utils.taskinstance import render_template_fields
 from .test_utils.version_compat import AIRFLOW_V_3_0_PLUS

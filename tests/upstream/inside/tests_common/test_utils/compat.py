@@ -2,4 +2,6 @@
 
 from importlib import import_module
 
-timezone = import_module("airflow.providers.common.compat.sdk").timezone
+from .version_compat import AIRFLOW_V_3_1_PLUS
+
+timezone = import_module("airflow.sdk.timezone" if AIRFLOW_V_3_1_PLUS else "airflow.utils.timezone")
