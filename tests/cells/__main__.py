@@ -11,10 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.cells.environment import COLUMNS, CellError, Environment
+from tests.cells.environment import SHOWN, CellError, Environment
 from tests.cells.interpreters import NoInterpreterError
 from tests.cells.versions import CELLS, RUNS, Cell
 from tests.runs import Result, table
+from tests.stand.install import StandUnavailableError
+
+INSTALLATION = "installation"
+COLUMNS = (INSTALLATION, *RUNS)
 
 
 @dataclass
@@ -40,54 +44,55 @@ class Row:
 
     def line(self) -> list[str]:
         """Return the cell's row of the table."""
-        versions = [self.versions.get(column, "-") for column in COLUMNS]
+        versions = [self.versions.get(column, "-") for column in SHOWN]
         if self.problem:
-            versions[COLUMNS.index("Airflow")] = self.cell.airflow
-        return [*versions, *(str(self.results.get(name, "not run")) for name in RUNS), f"{self.seconds:.0f}"]
+            versions[[*SHOWN].index("Airflow")] = self.cell.name
+        return [*versions, *(str(self.results.get(name, "not run")) for name in COLUMNS), f"{self.seconds:.0f}"]
 
 
 def run(cell: Cell, directory: Path) -> Row:
     """Create the environment of *cell* and run all its tests."""
     row, start = Row(cell), time.monotonic()
     try:
-        environment = Environment(cell, directory / cell.airflow)
-    except (CellError, NoInterpreterError) as error:
+        environment = Environment(cell, directory / cell.name)
+    except (CellError, NoInterpreterError, StandUnavailableError) as error:
         row.problem = str(error)
     else:
         row.versions = environment.versions()
+        row.results[INSTALLATION] = environment.installation
         for name, paths in RUNS.items():
             row.results[name] = environment.test(name, paths)
     row.seconds = time.monotonic() - start
-    _say(f"Airflow {cell.airflow}: {row.passed} passed, {row.failed} failed, {row.seconds:.0f} s")
+    _say(f"{cell.name}: {row.passed} passed, {row.failed} failed, {row.seconds:.0f} s")
     return row
 
 
 def main() -> int:
     """Run the cells selected on the command line; return the exit status."""
-    names = [cell.airflow for cell in CELLS]
+    names = [cell.name for cell in CELLS]
     parser = argparse.ArgumentParser(prog="python -m tests.cells", description=__doc__)
-    parser.add_argument("-k", "--cell", choices=names, action="append", help="run this version of Airflow alone")
+    parser.add_argument("-k", "--cell", choices=names, action="append", help="run this one alone")
     # A stand mostly waits, so it needs little CPU.
     parser.add_argument("-j", "--jobs", type=int, default=(os.cpu_count() or 1) + 1, help="cells at a time")
     options = parser.parse_args()
-    cells = [cell for cell in CELLS if cell.airflow in (options.cell or names)]
+    cells = [cell for cell in CELLS if cell.name in (options.cell or names)]
     with tempfile.TemporaryDirectory(prefix="ecr-cells-") as directory, ThreadPoolExecutor(options.jobs) as pool:
         rows = list(pool.map(lambda cell: run(cell, Path(directory)), cells))
     for row in rows:
         _say_what_failed(row)
     passed, failed = sum(row.passed for row in rows), sum(row.failed for row in rows)
     sys.stdout.write(
-        f"{table([[*COLUMNS, *RUNS, 'seconds'], *(row.line() for row in rows)])}\n{passed} passed, {failed} failed\n"
+        f"{table([[*SHOWN, *COLUMNS, 'seconds'], *(row.line() for row in rows)])}\n{passed} passed, {failed} failed\n"
     )
     return int(failed > 0)
 
 
 def _say_what_failed(row: Row) -> None:
     if row.problem:
-        _say(f"\nAirflow {row.cell.airflow}: {row.problem}")
+        _say(f"\n{row.cell.name}: {row.problem}")
     for name, result in row.results.items():
         if result.failed:
-            _say(f"\nAirflow {row.cell.airflow}, {name}:\n{result.output[-6000:]}")
+            _say(f"\n{row.cell.name}, {name}:\n{result.output[-6000:]}")
 
 
 def _say(text: str) -> None:

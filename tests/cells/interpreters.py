@@ -1,4 +1,9 @@
-"""Find a Python for a cell."""
+"""Find a Python for a cell.
+
+A Python that this machine's release of Debian lacks comes from a later one, as the stand's engines do: ``debootstrap``
+installs it once, in a folder of its own. Its program gets the folder's C library instead of this machine's, so that it
+runs here like any other, with this machine's files and programs.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +14,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.stand.engines import release_root
+from tests.stand.install import INTERPRETERS, find_program, install_parts
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 RUNNING = "{}.{}".format(*sys.version_info)
+RELEASES = {"3.14": "forky"}
+"""Python -> release of Debian that has it."""
 
 
 class NoInterpreterError(RuntimeError):
@@ -29,6 +39,8 @@ def find_interpreter(wanted: str, allowed: Sequence[str]) -> str:
         for path in _candidates(version):
             if _runs(path, version):
                 return path
+        if version in RELEASES:
+            return str(_from_debian(version, RELEASES[version]))
     msg = f"There is no Python {wanted} here, and none of {', '.join(allowed)} in its place: install one."
     raise NoInterpreterError(msg)
 
@@ -41,6 +53,20 @@ def _candidates(version: str) -> Iterator[str]:
         yield on_path
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     yield from map(str, sorted(pyenv.glob(f"versions/{version}.*/bin/python"), reverse=True))
+
+
+def _from_debian(version: str, release: str) -> Path:
+    program = Path("usr", "bin", f"python{version}")
+
+    def finish(made: Path, root: Path) -> None:
+        [loader] = (made / "usr" / "lib").glob("*-linux-gnu*/ld-linux-*.so.*")
+        [loader] = [root / loader.relative_to(made)]
+        # Unlike LD_LIBRARY_PATH, it does not reach the programs that this one starts.
+        options = ["--set-interpreter", str(loader), "--force-rpath", "--set-rpath", str(loader.parent)]
+        subprocess.run([find_program("patchelf"), *options, made / program], check=True)
+
+    install_parts(INTERPRETERS)
+    return release_root(f"{release}-python", release, (program.name,), finish) / program
 
 
 def _runs(path: str, version: str) -> bool:

@@ -2,70 +2,60 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import tomllib
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+
+NEWEST = "newest"
+SETS = Path(__file__).with_name("sets.toml")
+# Each is released after its constraint file was made.
+_CORE = ("apache-airflow", "apache-airflow-core", "apache-airflow-task-sdk")
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One environment."""
+    """One environment, as ``sets.toml`` explains."""
 
     airflow: str
     python: str
-    """The preferred Python version."""
-    allowed: tuple[str, ...]
-    """The Python versions that this Airflow supports, as alternatives."""
-    provider: str = ""
-    """Version of the docker provider; default: the newest compatible one. The same holds for the fields below."""
-    amazon: str = ""
-    docker: str = ""
-    pins: tuple[tuple[str, str], ...] = ()
-    """Requirement that holds a package back -> reason. Airflow's constraint files cannot be downloaded here."""
+    also: tuple[str, ...] = ()
+    source: str = ""
+    date: date | None = None
+    pins: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Name of the cell, such as ``2.11.0`` or ``newest-3.14``."""
+        return f"{NEWEST}-{self.python}" if self.airflow == NEWEST else self.airflow
 
     @property
     def requirements(self) -> list[str]:
-        """Requirements that pip installs beside this project."""
-        wanted = {
-            "apache-airflow": self.airflow,
-            "apache-airflow-providers-docker": self.provider,
-            "apache-airflow-providers-amazon": self.amazon,
-            "docker": self.docker,
-        }
-        return [*(f"{name}=={version}" for name, version in wanted.items() if version), *(pin for pin, _ in self.pins)]
+        """Requirements of an Airflow as users have it before they install this project."""
+        if self.airflow == NEWEST:
+            # This project's bounds must not make it an older one.
+            return ["apache-airflow", "apache-airflow-providers-docker", "apache-airflow-providers-amazon"]
+        return [f"apache-airflow=={self.airflow}", *(f"{name}=={version}" for name, version in self.pins.items())]
+
+    @property
+    def limits(self) -> list[str]:
+        """Options of uv that leave out what was published after the set's date."""
+        if self.date is None:
+            return []
+        # Not the date itself, because uv takes it for the start of the day.
+        options = ["--exclude-newer", str(self.date + timedelta(days=1))]
+        for name in _CORE:
+            options += ["--exclude-newer-package", f"{name}={self.date + timedelta(days=60)}"]
+        return options
 
 
-CELLS = (
-    # The lowest versions that pyproject.toml allows.
-    Cell(
-        "2.11.0",
-        "3.11",
-        ("3.11", "3.12"),
-        provider="4.5.0",
-        amazon="9.0.0",
-        docker="7.1.0",
-        pins=(
-            ("boto3==1.40.76", "the lowest that knows all of ECR's endpoints, where 1.34.90 would be allowed"),
-            ("botocore==1.40.76", "likewise"),
-        ),
-    ),
-    Cell("2.11.2", "3.12", ("3.11", "3.12")),
-    Cell(
-        "3.0.6",
-        "3.12",
-        ("3.11", "3.12"),
-        pins=(("fastapi<0.117", "a later one refuses what Airflow's own client sends without a content type"),),
-    ),
-    Cell("3.1.8", "3.13", ("3.11", "3.12", "3.13")),
-    Cell(
-        "3.2.2",
-        "3.11",
-        ("3.11", "3.12", "3.13"),
-        pins=(
-            ("fastapi<0.137", "with a later one Airflow's own API does not start; 3.3.2 holds it back itself"),
-            ("svcs<26", "a later one takes away what Airflow's own API finds its services with"),
-        ),
-    ),
-    Cell("3.3.2", "3.13", ("3.11", "3.12", "3.13")),
-)
+def read(path: Path = SETS) -> tuple[Cell, ...]:
+    """Return the cells in a file."""
+    rows = tomllib.loads(path.read_text())["set"]
+    return tuple(Cell(**{**row, "also": tuple(row["also"])}) for row in rows)
+
+
+CELLS = read()
 
 # The tests that run in each cell, in the order of the table's columns.
 RUNS = {
@@ -74,4 +64,5 @@ RUNS = {
     "provider's own tests": ("tests/upstream",),
     "pull and run": ("tests/system/test_pull.py::test_one_token_for_one_pull",),
     "ways of a DAG": ("tests/system/test_ways.py", "tests/system/test_decorator.py"),
+    "examples and recipes": ("tests/system/test_example_dags.py", "tests/system/test_migrations.py::test_before"),
 }

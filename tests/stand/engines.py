@@ -12,8 +12,12 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.stand.install import RELEASES, StandUnavailableError, find_program, install_parts, locked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 VARIABLE = "STAND_ENGINE"
 """Environment variable with the name of the engine that a stand starts; pytest's ``--engine`` sets it."""
@@ -34,7 +38,7 @@ class EngineKind:
 
     def root(self) -> Path | None:
         """Return the folder with the release, created if missing; ``None`` means this machine."""
-        return _root(self.release) if self.release else None
+        return release_root(self.release, self.release, _PACKAGES) if self.release else None
 
 
 ENGINES = {
@@ -59,26 +63,32 @@ def chosen_engine() -> EngineKind:
     return ENGINES[name]
 
 
-def _root(release: str) -> Path:
+def release_root(
+    name: str, release: str, packages: Sequence[str], finish: Callable[[Path, Path], None] | None = None
+) -> Path:
+    """Return the folder *name* with a release of Debian and *packages*, created if missing.
+
+    :param finish: called once, with the folder in which the release is made and the folder that it will be.
+    """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ecr-docker-operator"
-    root = cache / release
+    root = cache / name
     if not root.exists():
         install_parts(RELEASES)
         cache.mkdir(parents=True, exist_ok=True)
         with locked(cache):
             if not root.exists():  # another process may have just made it
-                _make_root(release, root)
+                _make_root(release, root, packages, finish)
     return root
 
 
-def _make_root(release: str, root: Path) -> None:
+def _make_root(release: str, root: Path, packages: Sequence[str], finish: Callable[[Path, Path], None] | None) -> None:
     partial = root.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)
     mirror = _mirror()
-    sys.stderr.write(f"The stand makes a folder with Debian {release!r} for its engine, in {root}.\n")
+    sys.stderr.write(f"The stand makes a folder with Debian {release!r}, in {root}.\n")
     # Install a release that this machine's debootstrap does not know like "sid".
     script = _SCRIPTS / release if (_SCRIPTS / release).exists() else _SCRIPTS / "sid"
-    command = [find_program("debootstrap"), "--variant=minbase", f"--include={','.join(_PACKAGES)}"]
+    command = [find_program("debootstrap"), "--variant=minbase", f"--include={','.join(packages)}"]
     done = subprocess.run(
         [*command, release, str(partial), mirror, str(script)], capture_output=True, text=True, check=False
     )
@@ -86,6 +96,8 @@ def _make_root(release: str, root: Path) -> None:
         [*_, reason] = done.stdout.strip().splitlines() or done.stderr.strip().splitlines() or ["?"]
         msg = f"The stand could not make Debian {release!r} from {mirror}: {reason}"
         raise StandUnavailableError(msg)
+    if finish is not None:
+        finish(partial, root)
     # Rename in one step, so that an unfinished folder is never used.
     partial.rename(root)
 

@@ -31,6 +31,7 @@ SERVERS = {
 }
 
 RELEASES = {"debootstrap": "debootstrap"}
+INTERPRETERS = {"patchelf": "patchelf"}
 PEERS = {
     "docker": "docker.io",
     "docker-credential-ecr-login": "amazon-ecr-credential-helper",
@@ -57,7 +58,7 @@ def find_program(name: str) -> str:
     places = [os.environ.get("PATH", ""), "/usr/sbin", "/sbin", *map(str, _POSTGRESQL.glob("*/bin"))]
     path = shutil.which(name, path=":".join(places))
     if path is None:
-        package = {**PARTS, **SERVERS, **RELEASES, **PEERS, **BROWSER}[name]
+        package = {**PARTS, **SERVERS, **RELEASES, **INTERPRETERS, **PEERS, **BROWSER}[name]
         msg = f"The stand needs the program {name!r}: install the package {package!r}."
         raise StandUnavailableError(msg)
     return path

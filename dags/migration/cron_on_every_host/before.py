@@ -5,8 +5,8 @@ The crontab's script calls `airflow connections delete` and `add` every half hou
 """
 
 from airflow import DAG
+from airflow.operators.bash import BashOperator
 from airflow.providers.docker.operators.docker import DockerOperator
-from airflow.providers.standard.operators.bash import BashOperator
 
 with DAG("cron_on_every_host", schedule=None, doc_md=__doc__):
     etl = DockerOperator(

@@ -5,7 +5,7 @@ Each change to it is a new image of Airflow, and new workers.
 """
 
 from airflow import DAG
-from airflow.providers.standard.operators.bash import BashOperator
+from airflow.operators.bash import BashOperator
 
 with DAG("remote_engine", schedule=None, doc_md=__doc__):
     BashOperator(
