@@ -13,12 +13,12 @@ from pathlib import Path
 
 from tests.cells.environment import SHOWN, CellError, Environment
 from tests.cells.interpreters import NoInterpreterError
-from tests.cells.versions import CELLS, RUNS, Cell
+from tests.cells.versions import CELLS, LIBRARIES, RUNS, Cell
 from tests.runs import Result, table
 from tests.stand.install import StandUnavailableError
 
 INSTALLATION = "installation"
-COLUMNS = (INSTALLATION, *RUNS)
+COLUMNS = (INSTALLATION, *RUNS, *LIBRARIES)
 
 
 @dataclass
@@ -60,7 +60,7 @@ def run(cell: Cell, directory: Path) -> Row:
     else:
         row.versions = environment.versions()
         row.results[INSTALLATION] = environment.installation
-        for name, paths in RUNS.items():
+        for name, paths in cell.runs.items():
             row.results[name] = environment.test(name, paths)
     row.seconds = time.monotonic() - start
     _say(f"{cell.name}: {row.passed} passed, {row.failed} failed, {row.seconds:.0f} s")

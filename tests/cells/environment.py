@@ -57,7 +57,9 @@ class Environment:
         for command in (pip, [*pip, "--constraint", str(pinned)]):
             _run(*command)
             self.installation = self._look(self.installation)
-        project = ["--editable", str(ROOT), "--group", f"{ROOT / 'pyproject.toml'}:dev"]
+        project = ["--editable", str(ROOT)]
+        for group in cell.groups:
+            project += ["--group", f"{ROOT / 'pyproject.toml'}:{group}"]
         self._install("--compile-bytecode", "--constraint", str(pinned), *project)
 
     def versions(self) -> dict[str, str]:

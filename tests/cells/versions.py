@@ -23,6 +23,17 @@ class Cell:
     source: str = ""
     date: date | None = None
     pins: dict[str, str] = field(default_factory=dict)
+    libraries: bool = False
+
+    @property
+    def runs(self) -> dict[str, tuple[str, ...]]:
+        """Runs of the cell: name -> arguments of pytest."""
+        return RUNS | (LIBRARIES if self.libraries else {})
+
+    @property
+    def groups(self) -> list[str]:
+        """Dependency groups that its tests need."""
+        return ["dev", *(["libraries"] if self.libraries else [])]
 
     @property
     def name(self) -> str:
@@ -66,3 +77,5 @@ RUNS = {
     "ways of a DAG": ("tests/system/test_ways.py", "tests/system/test_decorator.py"),
     "examples and recipes": ("tests/system/test_example_dags.py", "tests/system/test_migrations.py::test_before"),
 }
+# Those that make DAGs of DockerOperators.
+LIBRARIES = {"libraries": ("tests/system/test_libraries.py",)}
