@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
     from types import ModuleType
 
     from airflow.sdk import DAG
@@ -38,6 +41,8 @@ _PLACES = {
     "task_decorator_factory": ("airflow.sdk.bases.decorator", "airflow.decorators.base"),
 }
 """Name -> modules of Airflow that have it, newest first."""
+
+_DAG_BAGS = ("airflow.dag_processing.dagbag", "airflow.models.dagbag")  # from Airflow 3.2 on, and before
 
 
 def require(package: str) -> ModuleType:
@@ -105,6 +110,54 @@ def use_database() -> None:
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
 
 
+def dag_folders() -> Iterator[tuple[str, Path | str | Exception]]:
+    """Yield the name and folder of each DAG bundle of the deployment, or why there is none; before Airflow 3, one.
+
+    A bundle is brought up to date, as by Airflow: that of a Git repository is cloned. Airflow's examples are omitted.
+    """
+    os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+    try:
+        from airflow.dag_processing.bundles.manager import DagBundlesManager  # noqa: PLC0415 - not in Airflow 2
+    except ImportError:
+        from airflow.settings import DAGS_FOLDER  # noqa: PLC0415 - only this command needs it
+
+        yield "dags_folder", DAGS_FOLDER
+        return
+    try:
+        bundles = list(DagBundlesManager().get_all_dag_bundles())
+    except Exception as error:  # noqa: BLE001 - the classes are the deployment's choice
+        yield "dag_bundle_config_list", error
+        return
+    for bundle in bundles:
+        try:
+            bundle.initialize()
+            yield bundle.name, bundle.path
+        except Exception as error:  # noqa: BLE001 - as above
+            yield bundle.name, error
+
+
+def read_dags(folder: Path | str) -> tuple[list[Any], dict[str, str]]:
+    """Return the DAGs of a folder or file as Airflow's DAG processor reads them, and the error of each broken file.
+
+    Cluster policies are applied, and ``.airflowignore`` is respected. Nothing is written to the database.
+    """
+    os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+    # So that DAGs can import their neighbours.
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
+
+    class _Bag(find("DagBag", *_DAG_BAGS)):  # type: ignore[misc]
+        def process_file(self, filepath: str, *args: Any, **kwargs: Any) -> Any:
+            try:
+                return super().process_file(filepath, *args, **kwargs)
+            except SystemExit as error:  # Airflow reads each file in a process of its own
+                self.import_errors[filepath] = f"SystemExit: {error}"
+                return []
+
+    bag = _Bag(str(folder))
+    return list(bag.dags.values()), dict(bag.import_errors)
+
+
 __all__ = [
     "DAG",
     "LEAST",
@@ -112,8 +165,10 @@ __all__ = [
     "AirflowNotFoundException",
     "BaseOperatorLink",
     "XCom",
+    "dag_folders",
     "find",
     "mask_secret",
+    "read_dags",
     "require",
     "task_decorator_factory",
     "use_database",

@@ -180,17 +180,19 @@ class EcrDockerHook(DockerHook):
                 "Docker connection %r does not exist. An image in Amazon ECR needs none: drop docker_conn_id from the "
                 "task."
             )
-        if not self._is_for_ecr(connection):
+        if not is_for_ecr(connection, self.registry):
             return ""
         return (
             "Docker connection %r holds a login for Amazon ECR. It is not used, because every pull gets a fresh token: "
             "drop docker_conn_id from the task, then the connection can be deleted."
         )
 
-    def _is_for_ecr(self, connection: Connection) -> bool:
-        # The same name that DockerHook uses for its login.
-        registry = f"{connection.host}:{connection.port}" if connection.port else connection.host
-        host = convert_to_hostname(registry or "")
-        if self.registry and self.registry.host.lower() == host.lower():
-            return True
-        return EcrRegistry.parse(host) is not None
+
+def is_for_ecr(connection: Connection, registry: EcrRegistry | None = None) -> bool:
+    """Return whether a Docker connection holds a login for Amazon ECR, or for *registry*, which may be an alias."""
+    # The same name that DockerHook uses for its login.
+    name = f"{connection.host}:{connection.port}" if connection.port else connection.host
+    host = convert_to_hostname(name or "")
+    if registry and registry.host.lower() == host.lower():
+        return True
+    return EcrRegistry.parse(host) is not None

@@ -151,7 +151,7 @@ class EcrDockerOperator(DockerOperator):
             # Jinja renders None to its name.
             if value is None or (isinstance(value, str) and value.strip() in ("", "None")):
                 raise EcrInputError.rendered_to_nothing(name, value)
-        identity = self._identity()
+        identity = self.resolve_identity()
         return reference.resolve(
             self.image, _text(self.registry_id), self.region_name, self.registry_host, identity.default_region
         )
@@ -160,7 +160,11 @@ class EcrDockerOperator(DockerOperator):
         # Outside a DAG, DockerOperator accepts an empty name, which the provider's own tests use.
         return image == "" and not self.has_dag()  # type: ignore[no-untyped-call]
 
-    def _identity(self) -> AwsIdentity:
+    def resolve_identity(self) -> AwsIdentity:
+        """Return the AWS identity that requests tokens; templates must be rendered.
+
+        :raises EcrInputError: if a parameter has another type.
+        """
         return AwsIdentity(self.aws_conn_id, _flag(self.verify), self.botocore_config)
 
     @cached_property
@@ -181,7 +185,7 @@ class EcrDockerOperator(DockerOperator):
             self.docker_url = docker_url
         return EcrDockerHook.from_docker_hook(
             hook,
-            identity=self._identity(),
+            identity=self.resolve_identity(),
             registry=registry,
             engine_urls=engine_urls,
             for_operator=True,

@@ -92,6 +92,11 @@ class AirflowHome:
             found = database.execute("SELECT dag_id, data FROM serialized_dag").fetchall()
         return {dag_id: json.loads(data)["dag"] for dag_id, data in found}
 
+    def dump(self) -> list[str]:
+        """Return the whole content of the database, as SQL."""
+        with closing(sqlite3.connect(self._database)) as database:
+            return list(database.iterdump())
+
     def import_errors(self) -> dict[str, str]:
         """Return the files that Airflow could not import in :meth:`serialize`: name -> error."""
         with closing(sqlite3.connect(self._database)) as database:

@@ -105,6 +105,7 @@ def prepare(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> Stand:
     stand.aws.reset()
     stand.registry.reset()
     stand.manifests.failure_code = ""
+    stand.manifests.caches.clear()
     stand.engine.reset()
     for name, value in stand.environment.items():
         monkeypatch.setenv(name, value)

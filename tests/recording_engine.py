@@ -108,7 +108,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._stream(self.engine.stream)
         elif path == "/images/create":
             self._answer(self.engine.pull_status, {"message": self.engine.pull_answer})
-        elif path == "/images/json":
+        elif path == "/images/json" and path not in self.engine.answers:
             name = parse_qs(url.query).get("filters", [""])[0]
             self._answer(200, [{"Id": image} for image in self.engine.present if json.dumps(image) in name])
         else:

@@ -1,4 +1,6 @@
-"""The command ``python -m ecr_docker_operator check``; from Airflow 3.2 on, also ``airflow ecr-docker check``.
+"""The command ``python -m ecr_docker_operator check``, for one image or, with ``--dags``, for those of all DAGs.
+
+From Airflow 3.2 on, also ``airflow ecr-docker check``.
 
 Every ``airflow`` command imports this file, so the other modules are imported only when the check runs.
 """
@@ -21,9 +23,12 @@ if TYPE_CHECKING:
 
 NAME = "ecr-docker"
 HELP = "Docker with Amazon ECR"
-CHECK_HELP = "Check, step by step, whether a task could pull and run an image; nothing is pulled"
+CHECK_HELP = (
+    "Check, step by step, whether a task could pull and run an image; with --dags, check the images of all tasks. "
+    "Nothing is pulled."
+)
 # Exit statuses.
-NOT_WRITTEN, INTERRUPTED = 3, 130
+WRONG_USAGE, NOT_WRITTEN, INTERRUPTED = 2, 3, 130
 MARKS = {True: "✓", False: "✗", None: "·"}
 PLAIN_MARKS = {True: "+", False: "x", None: "-"}
 """For terminals that cannot show the others."""
@@ -37,9 +42,9 @@ def _true_or_false(text: str) -> bool:
         raise argparse.ArgumentTypeError(msg) from None
 
 
-# Flag -> options of its argument. All but the last two are parameters of EcrDockerOperator, passed on if given.
+# Flag -> options of its argument. All but the last three are parameters of EcrDockerOperator, passed on if given.
 ARGUMENTS: dict[str, dict[str, Any]] = {
-    "image": {"help": "as in the task"},
+    "image": {"nargs": "?", "help": "as in the task"},
     "--aws-conn-id": {"help": "AWS connection whose identity asks for the token; '': boto3's own credential chain"},
     "--region-name": {"help": "region of the registry"},
     "--registry-id": {"help": "AWS account that owns the registry, 12 digits"},
@@ -50,10 +55,16 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "--tls-client-cert": {"metavar": "FILE", "help": "certificate that is shown to the engine"},
     "--tls-client-key": {"metavar": "FILE", "help": "its key"},
     "--tls-verify": {"type": _true_or_false, "metavar": "BOOL", "help": "whether to verify the engine's certificate"},
+    "--dags": {
+        "nargs": "?",
+        "metavar": "FOLDER",
+        "help": "check the images of all tasks in the DAGs of a folder or file; default: the deployment's own",
+    },
     "--json": {"action": "store_true", "default": False, "help": "print one JSON document"},
     "--verbose": {"action": "store_true", "default": False, "help": "show Airflow's log, too, on standard error"},
 }
 _NOT_OF_THE_TASK = ("json", "verbose")
+_WITH_DAGS = ("docker_url", "tls_ca_cert", "tls_client_cert", "tls_client_key", "tls_verify")
 
 
 def get_commands() -> list[Any]:
@@ -75,17 +86,23 @@ def main(arguments: list[str] | None = None) -> None:
     )
     for flag, options in ARGUMENTS.items():
         command.add_argument(flag, **options)
-    check(parser.parse_args(arguments))
+    parsed = parser.parse_args(arguments)
+    if wrong := _wrong_usage(parsed):
+        command.error(wrong)
+    check(parsed)
 
 
 def check(arguments: argparse.Namespace) -> None:
-    """Run the check, and print its steps.
+    """Run the check, and print its result.
 
-    :raises SystemExit: always: 0 if no step failed, 1 if one failed, 3 if the result could not be written, 130 after an
-        interrupt.
+    :raises SystemExit: always: 0 if nothing failed, 1 if something failed, 2 for invalid arguments or if there is no
+        DAG, 3 if the result could not be written, 130 after an interrupt.
     """
+    if wrong := _wrong_usage(arguments):  # from Airflow's command line
+        sys.stderr.write(f"{wrong}.\n")
+        sys.exit(WRONG_USAGE)
     try:
-        status = int(not _print_steps(arguments))
+        status = _check_dags(arguments) if "dags" in _given(arguments) else int(not _print_steps(arguments))
     except BrokenPipeError:  # the reader closed the pipe
         status = NOT_WRITTEN
     except OSError as error:  # errors inside a step are reported as that step
@@ -96,10 +113,49 @@ def check(arguments: argparse.Namespace) -> None:
     sys.exit(status)
 
 
+def _wrong_usage(arguments: argparse.Namespace) -> str:
+    given = _given(arguments)
+    if ("image" in given) == ("dags" in given):
+        return "name an image, or --dags"
+    if "dags" in given and (wrong := sorted(given.keys() - {"dags", *_NOT_OF_THE_TASK, *_WITH_DAGS})):
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in wrong)
+        return f"not with --dags, because each task names its own: {flags}"
+    return ""
+
+
+def _given(arguments: argparse.Namespace) -> dict[str, Any]:
+    names = [flag.removeprefix("--").replace("-", "_") for flag in ARGUMENTS]
+    return {name: getattr(arguments, name) for name in names if hasattr(arguments, name)}
+
+
+def _check_dags(arguments: argparse.Namespace) -> int:
+    """Print the result for all DAGs, and return the exit status."""
+    parameters = _given(arguments)
+    folder = parameters.pop("dags")
+    as_json, verbose = (parameters.pop(name) for name in _NOT_OF_THE_TASK)
+    if folder and not Path(folder).exists():
+        sys.stderr.write(f"--dags: there is no {folder}.\n")
+        return WRONG_USAGE
+    with _only_ours(verbose=verbose) as out:
+        from ecr_docker_operator.compat import use_database  # noqa: PLC0415 - Airflow may print on import
+
+        use_database()
+        from ecr_docker_operator.check.report import run, write_json, write_table  # noqa: PLC0415
+
+        report = run(folder, out, **parameters)
+        if as_json:
+            write_json(report, out)
+        elif report.found.dags or report.found.import_errors:
+            write_table(report, out, _marks(out))
+    if not report.found.dags:
+        sys.stderr.write(f"--dags: there is no DAG in {folder or 'the folders of this deployment'}.\n")
+        return WRONG_USAGE
+    return int(not report.ok)
+
+
 def _print_steps(arguments: argparse.Namespace) -> bool:
     """Print the steps, and return whether none failed."""
-    names = [flag.removeprefix("--").replace("-", "_") for flag in ARGUMENTS]
-    parameters = {name: getattr(arguments, name) for name in names if hasattr(arguments, name)}
+    parameters = _given(arguments)
     as_json, verbose = (parameters.pop(name) for name in _NOT_OF_THE_TASK)
     with _only_ours(verbose=verbose) as out:
         from ecr_docker_operator.check.steps import run  # noqa: PLC0415 - see above; Airflow may print on import

@@ -70,6 +70,16 @@ def run(image: str, **parameters: Any) -> Iterator[Step]:
             return
 
 
+def connect(**parameters: Any) -> EcrClient:
+    """Return the client of an engine, as a task would connect to it.
+
+    :param parameters: parameters of :class:`EcrDockerOperator` that name an engine.
+    :raises EcrEngineError: if the engine is not reached.
+    """
+    dag = DAG("check", schedule=None)
+    return EcrDockerOperator(task_id="check", image="check", dag=dag, **parameters).hook.get_conn()
+
+
 class _Check:
     """The steps for one image; each uses the results of the previous ones."""
 

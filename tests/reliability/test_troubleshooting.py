@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 TEXT = LIST.read_text()
 # The sections about errors: their headings quote the message.
 SECTIONS = [section.partition("\n") for section in re.split(r"^## (?=`)", TEXT, flags=re.MULTILINE)[1:]]
+OF_THE_CHECK = re.findall(r'^- "([^"]+)"', TEXT, re.MULTILINE)
 WARNINGS = re.findall(r"^- \*\"([^\"]+)\"\*", TEXT, re.MULTILINE)
 
 REGISTRY = EcrRegistry.private(ACCOUNT, REGION)
@@ -132,6 +133,17 @@ def fits(row: list[str], sentence: str) -> bool:
     return says(row[0], sentence) or fnmatch(sentence, f"*{step}") or sentence.endswith(" *")
 
 
+def is_in_the_code(quote: str) -> bool:
+    """Return whether a text of the package contains *quote*."""
+    literals = [
+        node.value
+        for path in Path(ecr_docker_operator.__file__).parent.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    return any(says(f"`{quote}`", literal) for literal in literals)
+
+
 def test_tables() -> None:
     """The tables match those of the package (``python -m tests.troubleshooting`` updates them)."""
     assert renewed(TEXT) == TEXT
@@ -164,13 +176,13 @@ def test_every_failure_is_listed(sentences: list[tuple[type[Exception], str]]) -
 @pytest.mark.usefixtures("aws")
 def test_warnings_are_the_codes(logged: Callable[[str], int]) -> None:
     """All warnings in the list are logged by this package, except for one of the amazon provider."""
-    own = [
-        node.value
-        for path in Path(ecr_docker_operator.__file__).parent.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    ]
-    foreign = [quote for quote in WARNINGS if not any(says(f"`{quote}`", literal) for literal in own)]
+    foreign = [quote for quote in WARNINGS if not is_in_the_code(quote)]
     AwsIdentity("aws_default").client(REGISTRY)
     assert [logged(quote) for quote in foreign] == [1]
     assert len(WARNINGS) == 7
+
+
+def test_the_checks_words_are_the_codes() -> None:
+    """The code contains every quote of the check of all DAGs."""
+    assert [quote for quote in OF_THE_CHECK if not is_in_the_code(quote)] == []
+    assert len(OF_THE_CHECK) == 8

@@ -42,8 +42,7 @@ class Stand(Assembly):
         self.aws = parts.enter_context(Aws())
         self.registry = parts.enter_context(Registry(self.directory, self.namespaces, self.aws))
         self.manifests = Manifests(self.registry)
-        self.aws.operations["BatchGetImage"] = self.manifests.batch_get_image
-        self.aws.operations["GetDownloadUrlForLayer"] = self.manifests.get_download_url_for_layer
+        self.aws.operations |= self.manifests.operations
         self.engine = parts.enter_context(Engine(self.directory, self.namespaces, self.kind))
         self.worker = self.aws.add_user(ACCOUNT, "worker")
 

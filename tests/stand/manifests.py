@@ -1,4 +1,7 @@
-"""Amazon ECR's image API: BatchGetImage and GetDownloadUrlForLayer (Amazon ECR API Reference)."""
+"""Amazon ECR's image API (Amazon ECR API Reference).
+
+BatchGetImage, GetDownloadUrlForLayer and DescribePullThroughCacheRules.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from tests.stand.aws import AwsError
 from tests.stand.hosts import bucket
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.stand.aws import Identity
     from tests.stand.registry import Answer, Key, Registry
 
@@ -20,6 +25,17 @@ class Manifests:
         self._registry = registry
         self.failure_code = ""
         """Failure code that BatchGetImage returns for every image, if set."""
+        self.caches: dict[str, list[str]] = {}
+        """Account whose pull-through cache rules every identity may read -> their repository prefixes."""
+
+    @property
+    def operations(self) -> dict[str, Callable[[Any, Identity, str], Any]]:
+        """The handlers by the name of their operation, for :attr:`tests.stand.aws.Aws.operations`."""
+        return {
+            "BatchGetImage": self.batch_get_image,
+            "GetDownloadUrlForLayer": self.get_download_url_for_layer,
+            "DescribePullThroughCacheRules": self.describe_pull_through_cache_rules,
+        }
 
     def batch_get_image(self, parameters: Any, caller: Identity, region: str) -> Any:
         """Return the existing images in the media types that the caller accepts."""
@@ -51,6 +67,24 @@ class Manifests:
             )
             raise AwsError(400, "LayersNotFoundException", message)
         return {"downloadUrl": f"https://{bucket(region)}/{digest}", "layerDigest": digest}
+
+    def describe_pull_through_cache_rules(self, parameters: Any, caller: Identity, region: str) -> Any:
+        """Return the rules of a registry, one at a time."""
+        account = parameters.get("registryId", caller.account)
+        if account not in self.caches:
+            action = "ecr:DescribePullThroughCacheRules"
+            message = (
+                f"User: {caller.arn} is not authorized to perform: {action} on resource: "
+                f"arn:aws:ecr:{region}:{account}:* because no identity-based policy allows the {action} action"
+            )
+            raise AwsError(400, "AccessDeniedException", message)
+        start = int(parameters.get("nextToken", 0))
+        rules = [
+            {"ecrRepositoryPrefix": prefix, "upstreamRegistryUrl": "public.ecr.aws", "registryId": account}
+            for prefix in self.caches[account][start : start + 1]
+        ]
+        more = {"nextToken": str(start + 1)} if start + 1 < len(self.caches[account]) else {}
+        return {"pullThroughCacheRules": rules, **more}
 
     def _find(self, parameters: Any, caller: Identity, region: str, action: str) -> Key:
         key = (parameters.get("registryId", caller.account), region, parameters["repositoryName"])

@@ -53,6 +53,8 @@ def check(*arguments: str) -> subprocess.CompletedProcess[str]:
         ["nonsense"],
         ["check"],
         ["check", IMAGE, "another"],
+        ["check", IMAGE, "--dags"],
+        ["check", "--dags", "dags", "--aws-conn-id", "team"],
         ["check", IMAGE, "--nonsense"],
         ["check", IMAGE, "--tls-verify", "perhaps"],
         ["check", IMAGE, "--docker-url"],
@@ -69,10 +71,10 @@ def test_arguments_that_cannot_be_right(arguments: list[str], capfd: pytest.Capt
 
 
 def test_arguments_are_the_operators() -> None:
-    """All arguments but the last two are parameters of the operator with the same name."""
+    """All arguments but the last three are parameters of the operator with the same name."""
     parameters = {**signature(DockerOperator).parameters, **signature(EcrDockerOperator).parameters}
     names = [flag.removeprefix("--").replace("-", "_") for flag in ARGUMENTS]
-    assert [name for name in names if name not in parameters] == ["json", "verbose"]
+    assert [name for name in names if name not in parameters] == ["dags", "json", "verbose"]
 
 
 def test_loading_it_costs_nothing() -> None:

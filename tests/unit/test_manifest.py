@@ -93,7 +93,7 @@ def test_index(aws: Aws) -> None:
 
     aws.operations["BatchGetImage"] = batch_get_image
     aws.operations["GetDownloadUrlForLayer"] = answering({"downloadUrl": "https://s3", "layerDigest": DIGEST})
-    assert ask() == ImageAnswer(index)
+    assert ask() == ImageAnswer(index, variant=MANIFEST)
     assert images[1]["imageIds"] == [{"imageDigest": f"sha256:{'1' * 64}"}]
 
 

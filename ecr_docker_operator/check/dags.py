@@ -1,0 +1,271 @@
+"""Finds the tasks of a deployment that run a Docker image, and the images that they would pull."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.docker.operators.docker import DockerOperator
+from airflow.providers.docker.operators.docker_swarm import DockerSwarmOperator
+
+from ecr_docker_operator import policy
+from ecr_docker_operator.compat import DAG, dag_folders, read_dags
+from ecr_docker_operator.ecr.reference import literal
+from ecr_docker_operator.errors import printable
+from ecr_docker_operator.operator import EcrDockerOperator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from ecr_docker_operator.aws.identity import AwsIdentity
+    from ecr_docker_operator.aws.manifest import ImageAnswer
+    from ecr_docker_operator.ecr.registry import EcrRegistry
+
+PULLED, REFUSED, UNKNOWN, LATER, ELSEWHERE = (
+    "can be pulled",
+    "cannot be pulled",
+    "not known",
+    "known when it runs",
+    "not on Amazon ECR",
+)
+"""States of an image."""
+
+PARAMETERS = (
+    "image",
+    "aws_conn_id",
+    "region_name",
+    "registry_id",
+    "registry_host",
+    "verify",
+    "botocore_config",
+)
+"""Parameters of EcrDockerOperator that choose the image and the identity that pulls it."""
+
+REFRESHES = ("RefreshEcrDockerConnectionOperator", "EcrCredentialRegisterOperator")
+"""Operators that only refresh a stored login: of airflow-ecr-plugin, and of a widely copied recipe."""
+
+
+@dataclass(eq=False, slots=True)
+class Image:
+    """An image, as one AWS identity pulls it, and what is known about it. Tasks share it."""
+
+    name: str
+    """Full name, or what is known of it before the task runs."""
+    aws_conn_id: str | None = None
+    registry: EcrRegistry | None = None
+    """``None`` if the image is not in Amazon ECR, or not known yet."""
+    identity: AwsIdentity | None = None
+    state: str = UNKNOWN
+    text: str = ""
+    """Why it is in this state, and what to do."""
+    kind: str = ""
+    """What failures with the same cause have in common."""
+    answer: ImageAnswer | None = None
+    on_default_engine: bool = False
+    """Whether a task runs it on the engine of ``DOCKER_HOST``, or of the default socket."""
+    on_engine: bool | None = None
+    """Whether the engine that was asked has it; ``None`` if none was asked."""
+
+    def set(self, state: str, text: str = "", kind: str = "") -> None:
+        """Set the state, and the reason for it."""
+        self.state, self.text, self.kind = state, text, kind or text
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task that runs an image; a mapped task that runs several is listed once for each."""
+
+    dag_id: str
+    task_id: str
+    operator: str
+    """Name of its class."""
+    logs_in: bool
+    """Whether it logs in to Amazon ECR by itself."""
+    docker_conn_id: str | None
+    image: Image
+
+
+@dataclass
+class Found:
+    """What the DAGs of a deployment contain."""
+
+    dags: int = 0
+    all_tasks: int = 0
+    """Number of tasks, of whatever operator."""
+    tasks: list[Task] = field(default_factory=list)
+    import_errors: dict[str, str] = field(default_factory=dict)
+    """File, or name of a DAG bundle -> Airflow's error."""
+    refreshes: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    """DAG, or file that does not import, and operator that only refreshes a login -> its tasks."""
+    refreshing_dags: set[str] = field(default_factory=set)
+    """DAGs that do nothing else."""
+
+    @property
+    def images(self) -> list[Image]:
+        """The images of all tasks, each once."""
+        return list({id(task.image): task.image for task in self.tasks}.values())
+
+
+def find(folder: str | None = None) -> Found:
+    """Read the DAGs, and return their tasks that run an image.
+
+    :param folder: folder or file with DAGs; default: the deployment's own folder or bundles.
+    """
+    reader = _Reader()
+    for name, place in [(folder, folder)] if folder else dag_folders():
+        if isinstance(place, Exception):
+            reader.found.import_errors[str(name)] = str(place) or repr(place)
+            continue
+        dags, errors = read_dags(place)
+        for dag in dags:
+            reader.read(dag)
+        reader.add_errors(errors, Path(place))
+    return reader.found
+
+
+class _Reader:
+    def __init__(self) -> None:
+        self.found = Found()
+        self._by_parameters: dict[str, Image] = {}
+        self._by_name: dict[tuple[str, ...], Image] = {}
+        self._default_url = _operator(image="check").docker_url
+
+    def read(self, dag: Any) -> None:
+        self.found.dags += 1
+        refreshes = 0
+        for task in dag.tasks:
+            self.found.all_tasks += 1
+            cls = task.operator_class if _is_mapped(task) else type(task)
+            if issubclass(cls, DockerOperator):
+                self._add(dag.dag_id, task, cls)
+            elif name := next((parent.__name__ for parent in cls.__mro__ if parent.__name__ in REFRESHES), ""):
+                self.found.refreshes.setdefault((dag.dag_id, name), []).append(task.task_id)
+                refreshes += 1
+        if refreshes and refreshes == len(dag.tasks):
+            self.found.refreshing_dags.add(dag.dag_id)
+
+    def add_errors(self, errors: Mapping[str, str], folder: Path) -> None:
+        for name, error in errors.items():
+            path = folder if folder.is_file() else folder / name
+            self.found.import_errors[str(path)] = error
+            for operator in _refreshes_in(path):
+                self.found.refreshes.setdefault((str(path), operator), [])
+
+    def _add(self, dag_id: str, task: Any, cls: type[DockerOperator]) -> None:
+        connection = _given(task, "docker_conn_id")
+        url = _given(task, "docker_url")
+        here = not issubclass(cls, DockerSwarmOperator) and url in (None, self._default_url)
+        images = {id(image): image for image in map(self._image, _parameters(task, cls))}
+        for image in images.values():
+            image.on_default_engine |= here
+            self.found.tasks.append(
+                Task(
+                    dag_id,
+                    task.task_id,
+                    f"{cls.__module__}.{cls.__qualname__}",
+                    logs_in=issubclass(cls, EcrDockerOperator),
+                    docker_conn_id=literal(connection) or None,
+                    image=image,
+                )
+            )
+
+    def _image(self, parameters: dict[str, Any]) -> Image:
+        key = repr(parameters)
+        if key not in self._by_parameters:
+            image = _resolve(parameters)
+            same = (image.name, str(image.registry), str(image.identity and vars(image.identity)), image.text)
+            self._by_parameters[key] = self._by_name.setdefault(same, image)
+        return self._by_parameters[key]
+
+
+def _resolve(parameters: dict[str, Any]) -> Image:
+    shown = _shown(parameters.get("image"))
+    connection = parameters.get("aws_conn_id", "aws_default")
+    for name, value in parameters.items():
+        if name != "botocore_config" and not _is_known(value):
+            text = f"{name} is {_shown(value)}"
+            return Image(shown, _shown(connection) if connection else None, state=LATER, text=text, kind=text)
+    try:
+        task = _operator(**parameters)
+        image, registry = task.resolve_image()
+        if registry is None:
+            return Image(image, state=ELSEWHERE)
+        return Image(image, connection, registry, task.resolve_identity())
+    except Exception as error:  # noqa: BLE001 - the task would fail with any error
+        text = str(error) or repr(error)
+        return Image(shown, connection, state=REFUSED, text=text, kind=type(error).__name__)
+
+
+def _operator(**parameters: Any) -> EcrDockerOperator:
+    return EcrDockerOperator(task_id="check", dag=DAG("check", schedule=None), **parameters)
+
+
+def _parameters(task: Any, cls: type) -> Iterator[dict[str, Any]]:
+    """Yield the parameters of a task; for a mapped one, those of each instance that the DAG names."""
+    if not issubclass(cls, EcrDockerOperator):
+        # What the task would do if the policy converted it.
+        settings = _settings()
+        for parameters in _of_ours(task, ("image",)):
+            yield {**settings, **parameters}
+        return
+    yield from _of_ours(task, PARAMETERS)
+
+
+def _of_ours(task: Any, names: Iterable[str]) -> Iterator[dict[str, Any]]:
+    given = {name: value for name in names if (value := _given(task, name, _MISSING)) is not _MISSING}
+    for overrides in _expanded(task) if _is_mapped(task) else [{}]:
+        yield {**given, **{name: value for name, value in overrides.items() if name in names}}
+
+
+def _expanded(task: Any) -> Iterable[Mapping[str, Any]]:
+    """Return what the DAG gives to each instance of a mapped task; what is known at run time only, stays as it is."""
+    value = task.expand_input.value
+    if not isinstance(value, dict):  # expand_kwargs
+        is_known = isinstance(value, list | tuple) and all(isinstance(each, dict) for each in value)
+        return value if is_known else [{"image": value}]
+    ours = {name: each for name, each in value.items() if name in PARAMETERS}
+    columns = [each if isinstance(each, list | tuple) else [each] for each in ours.values()]
+    return [dict(zip(ours, row, strict=True)) for row in product(*columns)]
+
+
+def _settings() -> dict[str, Any]:
+    try:
+        return {name: value for name, value in policy.settings().items() if name in PARAMETERS}
+    except Exception:  # noqa: BLE001 - AirflowClusterPolicyViolation; reported with the policy
+        return {}
+
+
+_MISSING: Any = object()
+
+
+def _given(task: Any, name: str, default: Any = None) -> Any:
+    if _is_mapped(task):
+        return task.partial_kwargs.get(name, getattr(task.operator_class, name, default))
+    return getattr(task, name, default)
+
+
+def _is_mapped(task: Any) -> bool:
+    return hasattr(task, "partial_kwargs")
+
+
+def _is_known(value: Any) -> bool:
+    return value is None or isinstance(value, int) or literal(value) is not None
+
+
+def _shown(value: Any) -> str:
+    """Return a value of a task in a line; what the task before it returns, as its template."""
+    text = str(value)
+    return f"<{type(value).__name__}>" if text.startswith("<") else printable(text)
+
+
+def _refreshes_in(path: Path) -> list[str]:
+    """Return the operators that only refresh a login and are named in a file, which does not import."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (OSError, ValueError, SyntaxError):
+        return []
+    names = {getattr(node, name, None) for node in ast.walk(tree) for name in ("attr", "id", "name")}
+    return [name for name in REFRESHES if name in names]

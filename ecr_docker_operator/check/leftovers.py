@@ -1,0 +1,99 @@
+"""Says what a deployment no longer needs: stored logins, the tasks that refresh them, and plain DockerOperators."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ecr_docker_operator.check.dags import ELSEWHERE
+from ecr_docker_operator.compat import AirflowNotFoundException
+from ecr_docker_operator.hook import EcrDockerHook, is_for_ecr
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ecr_docker_operator.check.dags import Found, Task
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """One thing that can go, or that is in the way of it."""
+
+    kind: str
+    """``connection``, ``refresh``, ``operator``, or ``unknown`` for a connection that could not be looked up."""
+    name: str
+    """Connection, DAG or file, or the operator's class."""
+    text: str
+    """What to do."""
+    tasks: tuple[tuple[str, str], ...] = field(default=())
+    """DAG and task of each task that it is about."""
+
+
+def leftovers(found: Found) -> list[Leftover]:
+    """Return what can go, in the order in which to do it."""
+    return [*_operators(found), *_connections(found), *_refreshes(found)]
+
+
+def _operators(found: Found) -> Iterator[Leftover]:
+    by_class: dict[str, list[Task]] = {}
+    for task in found.tasks:
+        if not task.logs_in and task.image.registry:
+            by_class.setdefault(task.operator, []).append(task)
+    for name, tasks in sorted(by_class.items()):
+        text = (
+            f"{name}: {_tasks(tasks)} on Amazon ECR without logging in by itself. Make it an EcrDockerOperator, or set "
+            "[ecr_docker] task_policy, which edits no DAG."
+        )
+        yield Leftover("operator", name, text, _names(tasks))
+
+
+def _connections(found: Found) -> Iterator[Leftover]:
+    by_connection: dict[str, list[Task]] = {}
+    for task in found.tasks:
+        if task.docker_conn_id and task.image.state != ELSEWHERE:
+            by_connection.setdefault(task.docker_conn_id, []).append(task)
+    for name, tasks in sorted(by_connection.items()):
+        try:
+            connection: Any = EcrDockerHook.get_connection(name)
+        except AirflowNotFoundException:
+            if tasks := [task for task in tasks if task.image.registry]:
+                text = f"Docker connection {name!r} does not exist: drop docker_conn_id from {_count(tasks)}."
+                yield Leftover("connection", name, text, _names(tasks))
+            continue
+        except Exception as error:  # noqa: BLE001 - Airflow's database may be out of reach
+            yield Leftover("unknown", name, f"Docker connection {name!r} could not be looked up: {error}")
+            continue
+        if any(is_for_ecr(connection, task.image.registry) for task in tasks):
+            when = "" if all(task.logs_in for task in tasks) else ", once all of them log in by themselves"
+            text = (
+                f"Docker connection {name!r} holds a login for Amazon ECR: drop docker_conn_id from {_count(tasks)}"
+                f"{when}, then delete the connection."
+            )
+            yield Leftover("connection", name, text, _names(tasks))
+
+
+def _refreshes(found: Found) -> Iterator[Leftover]:
+    for (place, operator), tasks in sorted(found.refreshes.items()):
+        if not tasks:
+            text = f"{place}: this file does not import, and uses {operator}, which only refreshes a login: remove it."
+        elif place in found.refreshing_dags:
+            text = f"DAG {place!r} only refreshes a login, with {operator}: delete the DAG."
+        else:
+            which = ", ".join(map(repr, tasks))
+            text = f"DAG {place!r}: {which} only refreshes a login, with {operator}: delete the task."
+        yield Leftover("refresh", place, text, tuple((place, task) for task in tasks))
+
+
+def _names(tasks: list[Task]) -> tuple[tuple[str, str], ...]:
+    return tuple(dict.fromkeys((task.dag_id, task.task_id) for task in tasks))
+
+
+def _count(tasks: list[Task]) -> str:
+    count = len(_names(tasks))
+    if count == 1:
+        return f"task {tasks[0].task_id!r} of DAG {tasks[0].dag_id!r}"
+    return f"{count} tasks"
+
+
+def _tasks(tasks: list[Task]) -> str:
+    return f"{_count(tasks)} {'runs' if len(_names(tasks)) == 1 else 'run'} images"
