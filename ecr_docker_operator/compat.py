@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from airflow.sdk import DAG
     from airflow.sdk.bases.decorator import task_decorator_factory
     from airflow.sdk.bases.operatorlink import BaseOperatorLink
-    from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
+    from airflow.sdk.exceptions import AirflowException
     from airflow.sdk.execution_time.xcom import XCom
     from airflow.sdk.log import mask_secret
 
@@ -29,7 +29,6 @@ LEAST = {
 
 _PLACES = {
     "AirflowException": ("airflow.sdk.exceptions", "airflow.exceptions"),
-    "AirflowNotFoundException": ("airflow.sdk.exceptions", "airflow.exceptions"),
     "BaseOperatorLink": ("airflow.sdk", "airflow.models.baseoperatorlink"),
     "DAG": ("airflow.sdk", "airflow.models.dag"),
     "XCom": ("airflow.sdk.execution_time.xcom", "airflow.models.xcom"),
@@ -102,6 +101,15 @@ if not TYPE_CHECKING:
         return found
 
 
+def is_missing_connection(error: Exception) -> bool:
+    """Return whether *error* says that an Airflow connection does not exist.
+
+    Outside a task, Airflow 3.1.0 then fails to import the way to its API server.
+    """
+    missing: type[Exception] = find("AirflowNotFoundException", "airflow.sdk.exceptions", "airflow.exceptions")
+    return isinstance(error, missing) or (isinstance(error, ImportError) and "SUPERVISOR_COMMS" in str(error))
+
+
 def use_database() -> None:
     """Let a process outside a task look up connections in Airflow's database.
 
@@ -162,11 +170,11 @@ __all__ = [
     "DAG",
     "LEAST",
     "AirflowException",
-    "AirflowNotFoundException",
     "BaseOperatorLink",
     "XCom",
     "dag_folders",
     "find",
+    "is_missing_connection",
     "mask_secret",
     "read_dags",
     "require",

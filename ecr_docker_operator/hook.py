@@ -9,7 +9,7 @@ from airflow.providers.docker.hooks.docker import DockerHook
 from docker.auth import convert_to_hostname
 
 from ecr_docker_operator.aws.identity import AwsIdentity
-from ecr_docker_operator.compat import AirflowNotFoundException
+from ecr_docker_operator.compat import is_missing_connection
 from ecr_docker_operator.ecr.reference import find_alias
 from ecr_docker_operator.ecr.registry import EcrRegistry
 from ecr_docker_operator.engine.client import EcrClient
@@ -173,8 +173,8 @@ class EcrDockerHook(DockerHook):
         """Return the warning for a connection that an image in Amazon ECR does not need; empty for others."""
         try:
             connection = self.get_connection(docker_conn_id)
-        except AirflowNotFoundException:
-            if self.registry is None:
+        except Exception as error:
+            if self.registry is None or not is_missing_connection(error):
                 raise
             return (
                 "Docker connection %r does not exist. An image in Amazon ECR needs none: drop docker_conn_id from the "

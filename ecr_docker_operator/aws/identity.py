@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ecr_docker_operator.compat import AirflowNotFoundException, require
+from ecr_docker_operator.compat import is_missing_connection, require
 from ecr_docker_operator.ecr.registry import find_partition
 from ecr_docker_operator.errors import EcrInputError
 
@@ -66,9 +66,9 @@ class AwsIdentity:
         try:
             if self.aws_conn_id:
                 _base_hook().get_connection(self.aws_conn_id)
-        except AirflowNotFoundException:
-            return f"{self} (not found, so the worker's own AWS credentials)"
         except Exception as error:  # noqa: BLE001 - must not hide the error that is being reported
+            if is_missing_connection(error):
+                return f"{self} (not found, so the worker's own AWS credentials)"
             log.debug("%s: not looked up: %r", self, error)
         return str(self)
 

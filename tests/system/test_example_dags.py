@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from typing import TYPE_CHECKING
 
 import pytest
+from airflow.providers.docker.operators import docker_swarm
 
 from tests.airflow_home import AirflowHome
 from tests.stand.hosts import ACCOUNT, OTHER_ACCOUNT, OTHER_REGION, REGION
@@ -97,6 +99,8 @@ def test_taskflow(stand: Stand, example_dags: AirflowHome) -> None:
 
 def test_swarm(swarm_stand: Stand, nodes: tuple[Stand, Engine], example_dags: AirflowHome) -> None:
     """The worker node pulls and runs with one token, and the service is removed afterwards."""
+    if "inspect_container" in inspect.getsource(docker_swarm):
+        pytest.skip("before 4.5, DockerSwarmOperator looks for the containers of other nodes on the manager, and fails")
     image = swarm_stand.push("etl")
     run = example_dags.run("swarm", swarm_stand.environment)
     assert run.succeeded, run.log

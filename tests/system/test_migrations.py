@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import urllib.error
 import urllib.request
@@ -36,25 +35,6 @@ pytestmark = pytest.mark.stand
 RECIPES = ROOT / "dags" / "migration"
 SECONDS = 400
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-
-
-@pytest.fixture(scope="session")
-def before_dags(tmp_path_factory: pytest.TempPathFactory) -> AirflowHome:
-    """Provide Airflow with the DAGs from before each migration, which the folder of examples ignores."""
-    directory = tmp_path_factory.mktemp("airflow")
-    (directory / "dags").mkdir()
-    for path in RECIPES.glob("*/before.py"):
-        shutil.copy(path, directory / "dags" / f"{path.parent.name}.py")
-    return AirflowHome(directory, directory / "dags")
-
-
-def test_before(before_dags: AirflowHome) -> None:
-    """The DAGs from before a migration still import, except the plugin's, which fails only without the plugin."""
-    dags = before_dags.dags()
-    assert sorted(dags) == ["cron_on_every_host", "ecs_executor", "register_operator", "remote_engine"]
-    [(file, why)] = before_dags.import_errors().items()
-    assert file.endswith("airflow_ecr_plugin.py")
-    assert why.splitlines()[-1].startswith("ImportError: cannot import name 'aws_ecr' from 'airflow.operators'")
 
 
 def test_regions_and_accounts(stand: Stand, example_dags: AirflowHome) -> None:
