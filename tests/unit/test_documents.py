@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import ecr_docker_operator
+from tests.__main__ import RUNS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -62,8 +63,14 @@ def test_readme_is_short() -> None:
 
 def test_ci_runs_the_readmes_command() -> None:
     """CI runs the tests with exactly the command in the README."""
-    [line] = re.findall(r"^python3 .*-m tests.cells$", README, re.MULTILINE)
+    [line] = re.findall(r"^python3 -m tests$", README, re.MULTILINE)
     assert line in (ROOT / ".ci" / "run").read_text().splitlines()
+
+
+def test_commands_of_a_clone() -> None:
+    """The README and tests/README have each command of ``tests/__main__.py`` once."""
+    written = re.findall(r"^python3 -m tests ?(.*)$", README + WORKING.read_text(), re.MULTILINE)
+    assert sorted(name or "tests" for name in written) == sorted(RUNS)
 
 
 def test_readme_names_every_parameter() -> None:
