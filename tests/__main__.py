@@ -8,14 +8,21 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
+from tests.scratch import scratch
 from tests.shown import run_shown
 
 ROOT = Path(__file__).resolve().parents[1]
 _PYTHON = str(ROOT / ".venv" / "bin" / "python")
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, SIGTERM and SIGHUP."""
+
+_SECONDS_TO_END = 60
 _OLDEST, _TOO_NEW = (3, 11), (3, 14)
 _DESCRIPTION = "Install what the tests need into .venv, then run the quickstart or the tests."
 
@@ -38,14 +45,12 @@ def main() -> int:
         help="quickstart: dags/quickstart.py; install: nothing, only install; default: all tests",
     )
     run = parser.parse_args().run
-    if problem := _problem(run):
-        return _fail(problem)
-    if problem := _install():
-        return _fail(problem)
-    for module in RUNS[run]:
-        if status := subprocess.run([_PYTHON, "-m", *module], cwd=ROOT, check=False).returncode:
-            return status
-    return 0
+    with scratch():
+        problem = _problem(run) or _install()
+        if problem:
+            sys.stderr.write(f"{problem}\n")
+            return 1
+        return next(filter(None, (_run(module) for module in RUNS[run])), 0)
 
 
 def _problem(run: str) -> str:
@@ -83,9 +88,25 @@ def _install() -> str:
     return ""
 
 
-def _fail(problem: str) -> int:
-    sys.stderr.write(f"{problem}\n")
-    return 1
+def _run(module: list[str]) -> int:
+    """Run a Python module, and return its exit status; nothing it started outlives it."""
+    # In a session of its own, so that a signal reaches it once, and ends all of it. It ends, too, if this is killed.
+    with subprocess.Popen(
+        ["setpriv", "--pdeathsig=TERM", _PYTHON, "-m", *module], cwd=ROOT, start_new_session=True
+    ) as process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN)
+            sys.stderr.write("Interrupted: stopping what runs, and removing its files.\n")
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_SECONDS_TO_END)
+            return INTERRUPTED
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 if __name__ == "__main__":

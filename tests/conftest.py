@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+import tempfile
 from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
@@ -40,9 +41,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose the engine of all stands."""
+    """Choose the engine of all stands, and put temporary directories where they are removed."""
     if engine := config.getoption("--engine"):
         os.environ[VARIABLE] = engine
+    # pytest-xdist gives each of its processes a folder in that of the first one.
+    config.option.basetemp = config.option.basetemp or tempfile.mkdtemp(prefix="t")
 
 
 def pytest_report_header() -> str:
@@ -84,6 +87,15 @@ def engine() -> Iterator[RecordingEngine]:
     """Provide an engine that pulls nothing and records every request."""
     with RecordingEngine() as recording:
         yield recording
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """Provide an empty directory for temporary files, whose path leaves room for the names of Unix sockets."""
+    with tempfile.TemporaryDirectory(prefix="s") as directory:
+        # PostgreSQL does not run as root.
+        Path(directory).chmod(0o755)
+        yield Path(directory)
 
 
 @pytest.fixture(scope="session")

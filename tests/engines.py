@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tests.runs import Result, run_pytest, table
+from tests.runs import Result, jobs, run_pytest, table
 from tests.stand.engines import ENGINES
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 OTHERS = [name for name, kind in ENGINES.items() if kind.release not in (None, "bookworm")]
 HEAD = ["engine", "made of", "passed", "failed", "skipped", "seconds"]
@@ -56,8 +57,8 @@ def main() -> int:
     # A stand mostly waits, so it needs little CPU.
     parser.add_argument("-j", "--jobs", type=int, default=4, help="engines at a time")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="ecr-engines-") as directory, ThreadPoolExecutor(options.jobs) as pool:
-        rows = list(pool.map(lambda name: run(name, Path(directory)), options.engine or OTHERS))
+    with jobs(options.jobs) as (pool, directory):
+        rows = list(pool.map(lambda name: run(name, directory), options.engine or OTHERS))
     for row in rows:
         if row.result.failed:
             sys.stderr.write(f"\n{row.name}:\n{row.result.output[-6000:]}\n")

@@ -4,14 +4,35 @@ from __future__ import annotations
 
 import subprocess
 import xml.etree.ElementTree as ET
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.scratch import scratch
+from tests.stand.process import Process
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 ROOT = Path(__file__).parents[1]
+
+
+_running: set[Process] = set()
+
+
+@contextmanager
+def jobs(number: int) -> Iterator[tuple[ThreadPoolExecutor, Path]]:
+    """Provide *number* threads and a temporary folder; an interrupt also ends the pytest runs in the threads."""
+    with scratch() as directory, ThreadPoolExecutor(number) as pool:
+        try:
+            yield pool, directory
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in [*_running]:
+                process.terminate()
+            raise
 
 
 @dataclass(frozen=True)
@@ -35,13 +56,19 @@ def run_pytest(python: str, report: Path, arguments: Sequence[str]) -> Result:
     :param report: file to write pytest's report to.
     """
     command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", *arguments]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    # In a session of its own, so that an interrupt reaches it once: from :func:`jobs`.
+    process = Process(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    _running.add(process)
+    try:
+        output = process.communicate()[0].decode(errors="replace")
+    finally:
+        _running.remove(process)
     if not report.exists():
-        return Result(failed=1, output=done.stdout)
+        return Result(failed=1, output=output)
     suite = ET.parse(report).getroot()[0]  # noqa: S314 - pytest wrote it
     cases, failures, errors, skipped = (int(suite.attrib[name]) for name in ("tests", "failures", "errors", "skipped"))
-    failed = failures + errors or int(done.returncode != 0)
-    return Result(max(cases - failed - skipped, 0), failed, skipped, done.stdout)
+    failed = failures + errors or int(process.returncode != 0)
+    return Result(max(cases - failed - skipped, 0), failed, skipped, output)
 
 
 def table(lines: Sequence[Sequence[str]]) -> str:

@@ -24,12 +24,14 @@ def run_shown(
     environment: Mapping[str, str] | None = None,
     directory: Path | None = None,
     seconds: float = SECONDS,
+    finish: bool = False,
 ) -> tuple[int, list[str]]:
     """Run *command*, print a line about it every few seconds, and return its exit status and its last lines.
 
     :param environment: its whole environment; default: this process's.
     :param directory: where it runs; default: here.
     :param seconds: time between two lines, in seconds.
+    :param finish: whether an interrupt waits for its end, as dpkg needs; otherwise, it ends the command.
     """
     start = time.monotonic()
     last: deque[str] = deque(maxlen=LINES)
@@ -42,6 +44,8 @@ def run_shown(
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
+        # Out of the terminal's reach: Ctrl-C is for this process.
+        start_new_session=True,
     ) as process:
         reader = threading.Thread(target=last.extend, args=(process.stdout,), daemon=True)
         reader.start()
@@ -55,7 +59,10 @@ def run_shown(
                     sys.stderr.write(f"{time.monotonic() - start:5.0f} s  {doing}\n")
                     sys.stderr.flush()
         except BaseException:
-            process.terminate()
+            if not finish:
+                process.terminate()
+            # After an interrupt, the "with" block itself hardly waits.
+            process.wait()
             raise
         reader.join()
     return process.returncode, [line.rstrip() for line in last if line.strip()]

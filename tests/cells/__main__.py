@@ -5,17 +5,18 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.cells.environment import SHOWN, CellError, Environment
 from tests.cells.interpreters import NoInterpreterError
 from tests.cells.versions import CELLS, LIBRARIES, RUNS, Cell
-from tests.runs import Result, table
+from tests.runs import Result, jobs, table
 from tests.stand.install import StandUnavailableError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 INSTALLATION = "installation"
 COLUMNS = (INSTALLATION, *RUNS, *LIBRARIES)
@@ -76,8 +77,8 @@ def main() -> int:
     parser.add_argument("-j", "--jobs", type=int, default=(os.cpu_count() or 1) + 1, help="cells at a time")
     options = parser.parse_args()
     cells = [cell for cell in CELLS if cell.name in (options.cell or names)]
-    with tempfile.TemporaryDirectory(prefix="ecr-cells-") as directory, ThreadPoolExecutor(options.jobs) as pool:
-        rows = list(pool.map(lambda cell: run(cell, Path(directory)), cells))
+    with jobs(options.jobs) as (pool, directory):
+        rows = list(pool.map(lambda cell: run(cell, directory), cells))
     for row in rows:
         _say_what_failed(row)
     passed, failed = sum(row.passed for row in rows), sum(row.failed for row in rows)

@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from tests.cells.interpreters import find_interpreter
+from tests.isolation import online
 from tests.runs import ROOT, Result, run_pytest
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def _run(*command: str) -> str:
 
 
 def _run_program(*command: str | Path) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=online(), capture_output=True, text=True, check=False)
     if done.returncode:
         msg = f"{' '.join(map(str, command[2:]))} failed:\n{done.stderr}"
         raise CellError(msg)

@@ -36,7 +36,7 @@ class Stand(Assembly):
         """Install missing programs, then start AWS's API, the registry and the engine."""
         install_parts()
         self.kind = chosen_engine()
-        self.directory = Path(tempfile.mkdtemp(prefix="ecr-stand-"))
+        self.directory = Path(tempfile.mkdtemp(prefix="stand-"))
         parts.callback(shutil.rmtree, self.directory)
         self.namespaces = parts.enter_context(Namespaces(self.directory, root=self.kind.root()))
         self.aws = parts.enter_context(Aws())

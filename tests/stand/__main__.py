@@ -12,9 +12,9 @@ from pathlib import Path
 from tests.isolation import isolated
 
 _ISOLATION = ExitStack()
-if __name__ == "__main__" and "ECR_IMAGE" not in os.environ:
+if __name__ == "__main__":
     # Airflow reads its configuration when it is first imported.
-    _ISOLATION.enter_context(isolated())
+    _ISOLATION.enter_context(isolated(own_image="ECR_IMAGE" in os.environ))
 
 from ecr_docker_operator import EcrError
 from ecr_docker_operator.ecr.reference import resolve
@@ -30,7 +30,7 @@ HELLO = "Hello from a container whose image was pulled from Amazon ECR."
 def main() -> int:
     """Run the DAG, print what happened, and return the exit status."""
     with ExitStack() as parts:
-        directory = Path(parts.enter_context(tempfile.TemporaryDirectory(prefix="ecr-quickstart-")))
+        directory = Path(parts.enter_context(tempfile.TemporaryDirectory(prefix="airflow-")))
         environment = {}
         image = os.environ.get("ECR_IMAGE")
         if image is None:

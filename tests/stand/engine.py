@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 from docker.api.client import APIClient
 
 from tests.stand.certificates import Authority
-from tests.stand.install import find_program
+from tests.stand.install import StandUnavailableError, find_program
 from tests.stand.process import Process
 
 if TYPE_CHECKING:
@@ -207,5 +207,5 @@ class Engine:
             time.sleep(0.05)
         self._process.stop()
         log = (self._directory / "log").read_text(errors="replace")
-        msg = f"The stand's engine did not start:\n{log[-2000:]}"
-        raise RuntimeError(msg)
+        msg = f"The stand's engine did not start:\n{log[-2000:].rstrip()}"
+        raise StandUnavailableError(msg)

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.stand.install import RELEASES, StandUnavailableError, find_program, install_parts, locked
+from tests.isolation import online
+from tests.stand.install import RELEASES, StandUnavailableError, find_program, install_parts
+from tests.stand.packages import locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -90,7 +92,11 @@ def _make_root(release: str, root: Path, packages: Sequence[str], finish: Callab
     script = _SCRIPTS / release if (_SCRIPTS / release).exists() else _SCRIPTS / "sid"
     command = [find_program("debootstrap"), "--variant=minbase", f"--include={','.join(packages)}"]
     done = subprocess.run(
-        [*command, release, str(partial), mirror, str(script)], capture_output=True, text=True, check=False
+        [*command, release, str(partial), mirror, str(script)],
+        env=online(),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         [*_, reason] = done.stdout.strip().splitlines() or done.stderr.strip().splitlines() or ["?"]

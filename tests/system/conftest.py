@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,18 @@ if TYPE_CHECKING:
     from tests.stand.engine import Engine
 
 ROOT = Path(__file__).parents[2]
+
+
+def traces(name: str) -> list[str]:
+    """Return the machine's processes, mounts, control groups and files that contain *name*."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # the process has ended
+            found.append(entry.read_text().replace("\0", " "))
+    found += Path("/proc/mounts").read_text().splitlines()
+    found += map(str, Path("/sys/fs/cgroup").rglob(f"*{name}*"))
+    found += map(str, Path(tempfile.gettempdir()).glob("*"))
+    return [trace for trace in found if name in trace]
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import zipfile
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.isolation import online
 from tests.system.conftest import ROOT
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def run(*command: str, cwd: Path | None = None, environment: dict[str, str] | No
     done = subprocess.run(
         command,
         cwd=cwd,
-        env={**os.environ, **(environment or {})},
+        env={**online(), **(environment or {})},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -12,9 +13,11 @@ import pytest
 from tests.stand.__main__ import HELLO
 from tests.stand.hosts import ACCOUNT, REGION
 from tests.stand.images import build
-from tests.system.conftest import ROOT
+from tests.system.conftest import ROOT, traces
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.stand import Stand
 
 pytestmark = pytest.mark.stand
@@ -33,8 +36,10 @@ def quickstart(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_on_its_own_stand() -> None:
-    """It prints the container's output and what happened, and succeeds."""
+def test_on_its_own_stand(short: Path) -> None:
+    """It reads no settings of the machine, prints the container's output and what happened, and leaves no file."""
+    (short / "airflow").mkdir()
+    (short / "airflow" / "airflow.cfg").write_text("[core]\nexecutor = Nonsense\n")
     done = quickstart(
         {
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "postgresql://nowhere.invalid/airflow",
@@ -42,6 +47,8 @@ def test_on_its_own_stand() -> None:
             "AWS_PROFILE": "nosuch",
             **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "http://127.0.0.1:1"),
             "no_proxy": "example.com",
+            "HOME": str(short),
+            "TMPDIR": str(short),
         }
     )
     assert done.returncode == 0, done.stdout
@@ -57,6 +64,29 @@ def test_on_its_own_stand() -> None:
         "tokens asked: 1",
         "pulled:       yes",
     ]
+    assert [str(path.relative_to(short)) for path in short.rglob("*")] == ["airflow", "airflow/airflow.cfg"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_interrupted(number: signal.Signals, short: Path) -> None:
+    """After an interrupt while the DAG runs, no file and no process is left, and no traceback is printed."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.stand"],
+        env={**os.environ, "TMPDIR": str(short), "HOME": str(short)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=ROOT,
+    )
+    assert process.stdout is not None
+    with process, process.stdout:
+        while "Running dags/quickstart.py" not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(number)
+        assert process.stdout.read() == ""
+    assert process.returncode == -signal.SIGINT
+    assert traces(short.name) == [str(short)]
+    assert list(short.rglob("*")) == []
 
 
 def test_with_ones_own_image(stand: Stand) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +19,7 @@ from tests.stand import Stand
 from tests.stand.hosts import ACCOUNT, OTHER_REGION, REGION
 from tests.stand.namespaces import ADDRESS
 from tests.stand.swarm import swarm
-from tests.system.conftest import ROOT
+from tests.system.conftest import ROOT, traces
 
 if TYPE_CHECKING:
     from docker.api.client import APIClient
@@ -30,18 +28,6 @@ pytestmark = pytest.mark.stand
 
 SECONDS = 60
 HOST = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
-
-
-def traces(name: str) -> list[str]:
-    """Return the machine's processes, mounts, control groups and files that contain *name*."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):  # the process has ended
-            found.append(entry.read_text().replace("\0", " "))
-    found += Path("/proc/mounts").read_text().splitlines()
-    found += map(str, Path("/sys/fs/cgroup").rglob(f"*{name}*"))
-    found += map(str, Path(tempfile.gettempdir()).glob("*"))
-    return [trace for trace in found if name in trace]
 
 
 def test_it_leaves_nothing_behind() -> None:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.__main__ import INTERRUPTED
 from tests.shown import run_shown
 from tests.unit.test_documents import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 pytestmark = pytest.mark.slow
 
@@ -44,7 +46,7 @@ SAYS_ITS_NAME = "import os, sys\nprint(__spec__.name, *sys.argv[1:])\nsys.exit(i
 def clone(tmp_path: Path) -> Path:
     """Provide a clone in which all that is run only prints its name and arguments."""
     (tmp_path / "tests" / "stand").mkdir(parents=True)
-    for name in ("__init__", "__main__", "shown"):
+    for name in ("__init__", "__main__", "scratch", "shown"):
         shutil.copy(ROOT / "tests" / f"{name}.py", tmp_path / "tests")
     (tmp_path / "tests" / "requirements.txt").touch()
     for name in ("pytest", "tests/stand/__main__", "tests/engines", "tests/cells"):
@@ -54,6 +56,15 @@ def clone(tmp_path: Path) -> Path:
     return tmp_path
 
 
+# Starts a process with a file of its own, and waits.
+WAITS = """
+import subprocess, sys, tempfile, time
+from tests.scratch import scratch
+with scratch():
+    tempfile.mkdtemp()
+    subprocess.Popen([sys.executable, "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(600)"])
+    time.sleep(600)
+"""
 AS_ANOTHER_USER = ("unshare", "--user")
 
 
@@ -114,6 +125,32 @@ def test_what_needs_no_root(clone: Path, arguments: list[str], environment: dict
     """To install, and to run an image on one's own engine, needs no root."""
     done = run(clone, *arguments, under=AS_ANOTHER_USER, environment=environment)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_interrupted(number: signal.Signals, clone: Path, short: Path) -> None:
+    """After an interrupt, all processes end, no temporary file is left, and one line says so."""
+    (clone / "tests" / "stand" / "__main__.py").write_text(WAITS)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests", "quickstart"],
+        cwd=clone,
+        env={**os.environ, "PIP_NO_INDEX": "1", "TMPDIR": str(short)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    child = Path("/proc", process.stdout.readline().strip(), "cmdline")
+    assert child.read_bytes()
+    [folder] = short.iterdir()
+    assert list(folder.iterdir())
+    process.send_signal(number)
+    _, said = process.communicate(timeout=30)
+    assert said.splitlines()[1:] == ["Interrupted: stopping what runs, and removing its files."]
+    assert process.returncode == INTERRUPTED
+    assert list(short.iterdir()) == []
+    # Empty while whoever adopted it has not asked for its exit status.
+    assert not child.exists() or child.read_bytes() == b""
 
 
 def test_no_package(clone: Path) -> None:

@@ -13,6 +13,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.isolation import online
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -58,7 +60,7 @@ class Suite:
         wanted = f"{PROVIDER}=={version(PROVIDER)}"
         # The source distribution is needed because wheels do not contain the tests.
         command = ["-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", PROVIDER, wanted]
-        _run([sys.executable, *command, "--dest", str(directory)], os.environ)
+        _run([sys.executable, *command, "--dest", str(directory)], online())
         (archive,) = directory.glob("*.tar.gz")
         # Not tarfile: its filters are missing in Debian 12's Python.
         _run(["tar", "-xzf", str(archive), "-C", str(directory)], os.environ)
