@@ -21,12 +21,18 @@ from tests.stand.images import build
 from tests.stand.install import install_parts
 from tests.stand.manifests import Manifests
 from tests.stand.namespaces import Namespaces
+from tests.stand.podman import Podman
 from tests.stand.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.stand.engines import EngineKind
     from tests.stand.images import Image
+
+
+def _engine(directory: Path, namespaces: Namespaces, kind: EngineKind, disk: str | None = None) -> Engine:
+    return (Podman if kind.podman else Engine)(directory, namespaces, kind, disk=disk)
 
 
 class Stand(Assembly):
@@ -43,7 +49,7 @@ class Stand(Assembly):
         self.registry = parts.enter_context(Registry(self.directory, self.namespaces, self.aws))
         self.manifests = Manifests(self.registry)
         self.aws.operations |= self.manifests.operations
-        self.engine = parts.enter_context(Engine(self.directory, self.namespaces, self.kind))
+        self.engine = parts.enter_context(_engine(self.directory, self.namespaces, self.kind))
         self.worker = self.aws.add_user(ACCOUNT, "worker")
 
     def push(
@@ -77,7 +83,7 @@ class Stand(Assembly):
             directory = Path(tempfile.mkdtemp(prefix=f"{self.directory.name}-"))
             parts.callback(shutil.rmtree, directory)
             namespaces = parts.enter_context(Namespaces(directory, root=self.kind.root(), beside=self.namespaces))
-            yield parts.enter_context(Engine(directory, namespaces, self.kind, disk=disk))
+            yield parts.enter_context(_engine(directory, namespaces, self.kind, disk))
 
     @property
     def environment(self) -> dict[str, str]:

@@ -9,7 +9,7 @@ import subprocess
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING, Self
 
 from docker.api.client import APIClient
 
@@ -67,28 +67,35 @@ class Engine:
         self.reset()
         self.client.close()
         self._process.stop()
+        self._clean_up()
+
+    def _clean_up(self) -> None:
         # The engine leaves empty control groups behind, one in each hierarchy.
         for group in Path("/sys/fs/cgroup").glob(f"**/{self._cgroup}"):
             group.rmdir()
 
     def start(self) -> None:
         """Start the engine, for the first time or after :meth:`kill`, and wait until it answers."""
-        with (self._directory / "log").open("ab") as log, socket.create_server(("127.0.0.1", 0)) as listening:
+        with (self._directory / "log").open("ab") as log:
+            self._process = self._start(log)
+        self.client = self._wait()
+
+    def _start(self, log: IO[bytes]) -> Process:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
             self.remote_url = f"tcp://127.0.0.1:{listening.getsockname()[1]}"
             dockerd = ["/usr/sbin/dockerd" if self.kind.release else find_program("dockerd"), *self._options()]
-            self._process = Process(
+            return Process(
                 self._namespaces.command("sh", "-c", _HAND_OVER, *dockerd),
                 env={"PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin", **self._authorities()},
                 stdin=listening,
                 stdout=log,
                 stderr=log,
             )
-        self.client = self._wait()
 
     def versions(self) -> str:
         """Return the names and versions of the engine's components."""
         parts = self.client.version()["Components"]
-        return ", ".join(f"{part['Name']} {part['Version']}" for part in parts)
+        return ", ".join(f"{part['Name']} {part['Version'].splitlines()[0]}" for part in parts)
 
     @property
     def running(self) -> bool:
@@ -100,6 +107,9 @@ class Engine:
         self.client.close()
         self._process.kill()
         self._process.wait()
+        self._clear_crash()
+
+    def _clear_crash(self) -> None:
         # The next engine must not mistake the dead helper process for a running one.
         (self._directory / "exec" / "containerd" / "containerd.pid").unlink()
 

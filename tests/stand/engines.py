@@ -1,7 +1,8 @@
 """The supported engines, and how to install them here.
 
 Engines other than this machine's come from other releases of Debian. ``debootstrap`` installs each release
-once, in a separate folder, and the engine runs with the ``/usr`` of that folder.
+once, in a separate folder, and the engine runs with the ``/usr`` of that folder. Docker and Podman have folders of
+their own, so that a folder made before Podman was supported stays of use.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 VARIABLE = "STAND_ENGINE"
 """Environment variable with the name of the engine that a stand starts; pytest's ``--engine`` sets it."""
 
-_PACKAGES = ("docker.io", "iptables", "iproute2", "ca-certificates")
+_PACKAGES = ("iptables", "iproute2", "ca-certificates")
 _SCRIPTS = Path("/usr/share/debootstrap/scripts")
 
 
@@ -37,10 +38,36 @@ class EngineKind:
     """Release of Debian whose engine this is; ``None``: this machine's own."""
     containerd_store: bool = False
     """Whether it keeps images in containerd's store (Docker documentation, "containerd image store")."""
+    podman: bool = False
+    """Whether it is Podman, whose API is Docker's, except for the properties below."""
+
+    @property
+    def tells_pull_times(self) -> bool:
+        """Whether it can tell when an image was pulled (Docker Engine API, "Inspect an image", ``LastTagTime``)."""
+        return not self.podman
+
+    @property
+    def asks_registries(self) -> bool:
+        """Whether it describes an image of a registry (Docker Engine API, "Get image information")."""
+        return not self.podman
+
+    @property
+    def listens_with_tls(self) -> bool:
+        """Whether it listens on a port, too, where it requires a client certificate."""
+        return not self.podman
+
+    @property
+    def swarm(self) -> bool:
+        """Whether it can be part of a Swarm."""
+        return not self.podman
 
     def root(self) -> Path | None:
         """Return the folder with the release, created if missing; ``None`` means this machine."""
-        return release_root(self.release, self.release, _PACKAGES) if self.release else None
+        if self.release is None:
+            return None
+        if self.podman:
+            return release_root(f"{self.release}-podman", self.release, ("podman", "runc", *_PACKAGES))
+        return release_root(self.release, self.release, ("docker.io", *_PACKAGES))
 
 
 ENGINES = {
@@ -52,6 +79,7 @@ ENGINES = {
         EngineKind("docker-26.1-containerd", "trixie", containerd_store=True),
         EngineKind("docker-28.5", "forky"),
         EngineKind("docker-28.5-containerd", "forky", containerd_store=True),
+        EngineKind("podman-5.8", "forky", podman=True),
     )
 }
 

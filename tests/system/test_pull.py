@@ -225,7 +225,9 @@ def test_error_inside_the_stream(stand: Stand, monkeypatch: pytest.MonkeyPatch) 
     stand.registry.layers = "refused"
     token = stand.aws.issue("ecr", REGION, stand.worker)
     monkeypatch.setenv("AIRFLOW_CONN_ECR", f"docker://AWS:{token.password}@{HOST}")
-    assert run(image, DockerOperator, docker_conn_id="ecr", force_pull=True) == "old"
+    # Podman reports an error as a status if nothing has arrived yet, and DockerOperator raises it.
+    if not stand.kind.podman:
+        assert run(image, DockerOperator, docker_conn_id="ecr", force_pull=True) == "old"
     with pytest.raises(
         EcrPullError, match=rf"^{image}: not pulled from Amazon ECR registry {ACCOUNT} in {REGION} for .+"
     ):

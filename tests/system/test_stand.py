@@ -37,7 +37,7 @@ def test_it_leaves_nothing_behind() -> None:
         pull(stand.engine.client, image, stand.aws.issue("ecr", REGION, stand.worker).password)
         container = stand.engine.client.create_container(image, "sleep 600")
         stand.engine.client.start(container)
-        assert len(traces(stand.directory.name)) > 10
+        assert len(traces(stand.directory.name)) > 3
     assert traces(stand.directory.name) == []
     assert ADDRESS not in Path("/proc/net/fib_trie").read_text()
     host, port = stand.aws.url.removeprefix("http://").split(":")
@@ -115,7 +115,7 @@ def test_it_refuses_in_ecrs_words(repository: str, region: str, lifetime: float,
 
 def test_it_refuses_the_anonymous(stand: Stand) -> None:
     """A pull without a login fails."""
-    with pytest.raises(APIError, match="no basic auth credentials"):
+    with pytest.raises(APIError, match=r"no basic auth credentials|unauthorized"):
         stand.engine.client.pull(stand.push(), auth_config={})
 
 

@@ -1,0 +1,79 @@
+"""Podman's service, which answers Docker's API, in place of a Docker Engine."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from pathlib import Path
+from typing import IO, Self
+
+from tests.stand.engine import Engine
+from tests.stand.process import Process
+
+# Without a setting, Podman uses crun, systemd's control groups and its journal, and shared memory for its locks
+# (containers.conf(5)).
+_CONTAINERS = """
+[containers]
+log_driver = "k8s-file"
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+lock_type = "file"
+runtime = "runc"
+[network]
+firewall_driver = "none"
+"""
+# As for Docker, the registry of this machine is not asked for certificates (Docker documentation, "Test an insecure
+# registry").
+_REGISTRIES = """
+unqualified-search-registries = ["docker.io"]
+[[registry]]
+location = "localhost:5000"
+insecure = true
+"""
+
+
+class Podman(Engine):
+    """Podman as an engine of the stand; it listens on its socket only."""
+
+    def __enter__(self) -> Self:
+        """Start Podman with a ``/run`` of its own, where it keeps its locks, events and networks."""
+        self._run("mount", "-t", "tmpfs", "tmpfs", "/run")
+        return super().__enter__()
+
+    def _start(self, log: IO[bytes]) -> Process:
+        home = self._directory / "home"
+        policy = home / ".config" / "containers" / "policy.json"
+        policy.parent.mkdir(parents=True, exist_ok=True)
+        policy.write_text(json.dumps({"default": [{"type": "insecureAcceptAnything"}]}))
+        files = {
+            "CONTAINERS_CONF": _CONTAINERS,
+            "CONTAINERS_REGISTRIES_CONF": _REGISTRIES,
+            "CONTAINERS_STORAGE_CONF": "[storage]\n"
+            'driver = "vfs"\n'
+            f'graphroot = "{self._directory}/data"\n'
+            f'runroot = "{self._directory}/exec"\n',
+        }
+        for name, text in files.items():
+            (home / name).write_text(text)
+        return Process(
+            self._namespaces.command("/usr/bin/podman", "system", "service", "--time=0", self.url),
+            env={
+                "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin",
+                "HOME": str(home),
+                **{name: str(home / name) for name in files},
+            },
+            stdout=log,
+            stderr=log,
+        )
+
+    def _clean_up(self) -> None:
+        # All stands share these control groups, so another one may still use them.
+        for name in ("libpod_parent/conmon", "libpod_parent"):
+            for group in Path("/sys/fs/cgroup").glob(f"**/{name}"):
+                with contextlib.suppress(OSError):
+                    group.rmdir()
+
+    def _clear_crash(self) -> None:
+        """Nothing is left to clear."""
