@@ -14,7 +14,7 @@ from docker.api.client import APIClient
 from docker.errors import APIError, ImageNotFound, InvalidVersion, NotFound
 
 from ecr_docker_operator.aws.token import collection_paused
-from ecr_docker_operator.ecr.reference import split_image
+from ecr_docker_operator.ecr.reference import repository_of, split_image
 from ecr_docker_operator.engine.connection import engine_url, lost_connection_explained
 from ecr_docker_operator.engine.container import exit_reason
 from ecr_docker_operator.engine.logins import EcrAuthConfig, check_upstream, logins_removed_from_errors
@@ -137,13 +137,25 @@ class EcrClient(APIClient):
 
     def _pull(self, request: Callable[[], Any], image: ImageRequest, *, logs: bool) -> Any:
         pull = partial(image.send, partial(image.pull, request))
-        answer = log_progress(pull) if logs else pull()
+        answer = log_progress(pull, partial(self._find_digest, image.image)) if logs else pull()
         if not self.records_pull_times:
             return answer
         if isinstance(answer, Iterator):
             return self._recorded(image.image, answer)
         self._record_pull_time(image.image)
         return answer
+
+    def _find_digest(self, image: str) -> str:
+        """Return the digest of an image on the engine; empty if it is not known, or not the only one."""
+        try:
+            found = self.inspect_image(image)["RepoDigests"]
+        except Exception as error:  # noqa: BLE001 - the image was pulled, so the task can run
+            log.debug("%s: its digest is not known: %r", image, error)
+            return ""
+        digests = {
+            digest for name, _, digest in (name.partition("@") for name in found) if name == repository_of(image)
+        }
+        return digests.pop() if len(digests) == 1 else ""
 
     def _recorded(self, image: str, items: Iterator[Any]) -> Iterator[Any]:
         yield from items

@@ -28,15 +28,16 @@ _TOO_MANY = 2**63
 _FEW_SECONDS = 10
 
 
-def log_progress(pull: Callable[[], Any]) -> Any:
+def log_progress(pull: Callable[[], Any], find_digest: Callable[[], str] = str) -> Any:
     """Start a pull, and return an iterator of its items for DockerOperator to log.
 
     DockerOperator ends its log group only after a successful pull; this also ends it after a failure.
 
     :param pull: starts the pull and returns docker-py's items.
+    :param find_digest: returns the image's digest, or an empty string; called after the pull if no item names it.
     """
     with _group_ended_on_error():
-        progress = Progress()
+        progress = Progress(find_digest)
         items = pull()
     return _lines(progress, items) if isinstance(items, Iterator) else items
 
@@ -60,12 +61,19 @@ def _group_ended_on_error() -> Iterator[None]:
 class Progress:
     """The log lines of one pull, which starts when this is created.
 
+    :param find_digest: as in :func:`log_progress`.
     :param interval: minimum seconds between two lines.
     :param clock: monotonic clock, in seconds.
     """
 
-    def __init__(self, *, interval: float = INTERVAL, clock: Callable[[], float] = time.monotonic) -> None:
-        self._interval, self._clock = interval, clock
+    def __init__(
+        self,
+        find_digest: Callable[[], str] = str,
+        *,
+        interval: float = INTERVAL,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._find_digest, self._interval, self._clock = find_digest, interval, clock
         self._start = clock()
         self._layers: dict[str, Layer] = {}
         self._first_line_by: float | None = None
@@ -74,6 +82,8 @@ class Progress:
         self._samples: deque[tuple[float, int]] = deque(maxlen=6)
         self._digest = ""
         self._up_to_date = False
+        self._extracts = False
+        self._image_id: str | None = None
 
     def lines(self, items: Iterable[Any]) -> Iterator[Any]:
         """Replace the engine's items with items without an ``id``, which DockerOperator logs unchanged.
@@ -86,9 +96,12 @@ class Progress:
                 yield _printable(item)
             if line := self._line(self._clock()):
                 yield {"status": line}
+        self._layers.pop(self._image_id or "", None)
         if self._layers and self._next_line is None:
             yield {"status": self._first_line()}
-        yield {"status": self._last_line(self._clock() - self._start)}
+        seconds = self._clock() - self._start
+        self._digest = self._digest or printable(self._find_digest())
+        yield {"status": self._last_line(seconds)}
 
     def _take(self, item: Any) -> bool:
         """Record what *item* reports; return ``False`` if it has to be passed on."""
@@ -107,9 +120,13 @@ class Progress:
 
     def _take_layer(self, layer_id: str, status: str, detail: Any) -> None:
         if status.startswith("Pulling from "):  # here, "id" is the tag
+            # Docker's first item. Podman has none like it, and reports no extraction.
+            self._extracts = True
             log.debug("%s: %s", printable(layer_id), printable(status))
             return
         layer = self._layers.setdefault(layer_id, Layer())
+        # Podman fetches the image's configuration like a layer, and repeats its last item with the image's id.
+        self._image_id = layer_id if layer.status == status == "Download complete" else None
         if layer.status != status:
             log.debug("%s: %s", printable(layer_id), printable(status))
         layer.update(status, detail if isinstance(detail, dict) else {})
@@ -146,10 +163,11 @@ class Progress:
         if not fetching:
             parts = []
         elif all(layer.complete for layer in fetching):
-            parts = [f"100 %: {_at_least(fetching)}{in_bytes(self._fetched())}", _extracted(fetching)]
+            parts = [f"100 %: {_at_least(fetching)}{in_bytes(self._fetched())}"]
+            parts += [_extracted(fetching)] if self._extracts else []
         else:
             parts = [self._transfer(fetching), f"{in_bytes(self._rate(now))}/s"]
-        done = sum(layer.done for layer in self._layers.values())
+        done = sum(layer.done if self._extracts else layer.complete for layer in self._layers.values())
         parts.append(f"{done} of {_count(len(self._layers), 'layer')} done")
         if broken := sum(layer.status.startswith("Retrying in ") for layer in fetching):
             parts.append(f"{broken} being tried again")
@@ -220,7 +238,8 @@ class Layer:
     """One layer; sizes are in bytes, compressed as in the registry, and 0 until they are known.
 
     The statuses of a layer are not documented. These are from the source of Docker's image store (moby,
-    ``distribution``) and of its containerd image store (``daemon/containerd``). Others are ignored.
+    ``distribution``), of its containerd image store (``daemon/containerd``), and of Podman
+    (``pkg/api/handlers/compat``). Others are ignored.
     """
 
     status: str = ""
@@ -231,7 +250,7 @@ class Layer:
     complete: bool = False
     """Whether it was fetched completely."""
     done: bool = False
-    """Whether it is ready for use."""
+    """Whether it is ready for use; Podman does not report it."""
     here: bool = False
     """Whether it was ready before the pull."""
 

@@ -1,4 +1,4 @@
-"""Pulls recorded on the stand from a real engine (Docker Engine 20.10.24)."""
+"""Pulls recorded on the stand from real engines: Docker Engine 20.10.24, and Podman 5.8.6."""
 
 from __future__ import annotations
 
@@ -164,3 +164,29 @@ RESUMED = """
 6.58 - Status: Downloaded newer image for 123456789012.dkr.ecr.eu-west-1.amazonaws.com/rec:3
 """
 """A layer whose transfer breaks off after 524288 bytes, and then resumes."""
+
+# Podman's last item has the image's id; before it, the image's configuration is fetched.
+PODMAN = """
+0.28 e316aa07da51 Pulling fs layer
+0.32 e91a234bd41c Pulling fs layer
+0.34 7a4ff933e8af Pulling fs layer
+0.55 e91a234bd41c Download complete
+1.3 e316aa07da51 Downloading 671744/4001394
+1.36 7a4ff933e8af Downloading 671744/1027912
+2.14 7a4ff933e8af Download complete
+2.34 e316aa07da51 Downloading 1294336/4001394
+3.37 e316aa07da51 Downloading 1916928/4001394
+6.79 e316aa07da51 Download complete
+7.66 0cd1e34920e9 Pulling fs layer
+7.68 0cd1e34920e9 Download complete
+7.74 0cd1e34920e9 Download complete
+"""
+
+PODMAN_AGAIN = """
+0.12 e316aa07da51 Already exists
+0.12 e91a234bd41c Already exists
+0.12 7a4ff933e8af Already exists
+0.12 0cd1e34920e9 Pulling fs layer
+0.18 0cd1e34920e9 Download complete
+0.24 0cd1e34920e9 Download complete
+"""

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecr_docker_operator.engine.progress import Layer, Progress
-from tests.unit.recorded_pulls import AGAIN, COLD, RESUMED, UNKNOWN, items
+from tests.unit.recorded_pulls import AGAIN, COLD, PODMAN, PODMAN_AGAIN, RESUMED, UNKNOWN, items
 
 Timed = tuple[float, dict[str, Any]]
 
@@ -182,6 +182,29 @@ def test_containerds_image_store() -> None:
         "100 %: 4 kB, extracting, 1 of 2 layers done",
         "pulled in 11 s, 4 kB fetched",
     ]
+
+
+def test_podman() -> None:
+    """Podman does not report extraction and digest, and lists the image's configuration, which is no layer."""
+    assert texts(items(PODMAN), interval=2) == [
+        "3 layers, at least 4 MB to fetch",
+        "58 %: 2.94 MB of 5.03 MB, 1.1 MB/s, 2 of 3 layers done, about 1.9 s left",
+        "100 %: at least 5.03 MB, 3 of 3 layers done",
+        "pulled in 7.7 s, at least 5.03 MB fetched",
+    ]
+    assert texts(items(PODMAN_AGAIN)) == [
+        "3 layers, all of them already here",
+        "pulled in 0.2 s, nothing fetched",
+    ]
+
+
+def test_digest_that_no_item_names() -> None:
+    """If the stream does not name the digest, the engine is asked, once."""
+    assert [item["status"] for item in Progress(lambda: "sha256:0", clock=lambda: 0.0).lines([])] == [
+        "pulled in 0.0 s, sha256:0"
+    ]
+    named = Progress(lambda: "sha256:0", clock=lambda: 0.0).lines([{"status": "Digest: sha256:1"}])
+    assert [item["status"] for item in named] == ["pulled in 0.0 s, sha256:1"]
 
 
 def test_what_is_said_of_the_image_is_passed_on() -> None:
