@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Repository of the temporary tags that make an engine record a time.
-NOTES = "ecr-docker-operator/noted"
+# Repository of the temporary tags that make an engine record a time. Podman puts a host before a name without one.
+NOTES = "localhost/ecr-docker-operator/noted"
+# Start of the tags that mark the end of an engine's events, and how long to wait for that event, in seconds.
+_MARK, _MARK_SECONDS = "end-", 5
 # Another task removed the image, or uses it.
 _IN_USE_OR_GONE = {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}
 
@@ -41,11 +43,16 @@ def record_pull_time(client: APIClient, image: str) -> None:
 
     The engine stores when an image was last tagged (Docker Engine API, "Inspect an image", ``Metadata.LastTagTime``).
     Docker's containerd image store updates it at each pull, its older store only when a tag is added. So this adds a
-    temporary tag and removes it. The image's own names do not change.
+    temporary tag and removes it. The image's own names do not change. Podman keeps an event of it.
     """
-    tag = uuid.uuid4().hex
+    _tag_for_a_moment(client, image, uuid.uuid4().hex)
+
+
+def _tag_for_a_moment(client: APIClient, image: str, tag: str) -> str:
     client.tag(image, NOTES, tag=tag)
-    client.remove_image(f"{NOTES}:{tag}")
+    name = f"{NOTES}:{tag}"
+    client.remove_image(name)
+    return name
 
 
 def remove_old_images(client: APIClient, image: str, retention: timedelta) -> None:
@@ -53,6 +60,7 @@ def remove_old_images(client: APIClient, image: str, retention: timedelta) -> No
 
     Keeps *image* itself, and all images of containers, running or stopped. If an image also has names in other
     repositories, only the names in this one are removed. An image without a known pull time counts as pulled now.
+    If the engine keeps no record of pulls (Podman without events), a warning says so, and all images stay.
     Nothing is removed by force, and no error is raised.
     """
     repository = repository_of(image)
@@ -72,19 +80,51 @@ class _Sweep:
     def __init__(self, client: APIClient, repository: str) -> None:
         self._client = client
         self._repository = repository
+        self._pulled: dict[str, datetime] = {}
         self.removed = 0
 
     def run(self, image: str, retention: timedelta) -> None:
-        now = _moment(self._client.info()["SystemTime"])
+        info = self._client.info()
+        now = _moment(info["SystemTime"])
+        # Podman returns no LastTagTime, but its events tell.
+        if now and "BuildahVersion" in info and not self._read_events(image, now):
+            log.warning(
+                "%s: no image is removed, because the engine does not tell when an image was pulled. For Podman, set "
+                'events_logger to "journald" or "file" in containers.conf.',
+                self._repository,
+            )
+            return
         needed = {container["ImageID"] for container in self._client.containers(all=True)}
         for found in self._client.images(name=self._repository):
             with self._skipping(found["Id"]):
                 self._look(self._client.inspect_image(found["Id"]), image, needed, now, retention)
 
+    def _read_events(self, image: str, now: datetime) -> bool:
+        """Read from the engine's events when images were pulled; return whether the engine keeps events.
+
+        An engine may stop before its newest events, so they are read up to one that is made here.
+        """
+        mark = _tag_for_a_moment(self._client, image, f"{_MARK}{uuid.uuid4().hex}")
+        until = int(now.timestamp()) + _MARK_SECONDS
+        kinds = {"type": "image", "event": ["pull", "tag"]}
+        events = self._client.events(since=0, until=until, filters=kinds, decode=True)
+        try:
+            for event in events:
+                name = event["Actor"]["Attributes"]["name"]
+                if name == mark:
+                    return True
+                is_note = name.startswith(f"{NOTES}:") and not name.startswith(f"{NOTES}:{_MARK}")
+                if event["Action"] == "pull" or is_note:
+                    moment = datetime.fromtimestamp(event["timeNano"] / 1e9, UTC)
+                    self._pulled[event["Actor"]["ID"]] = moment
+        finally:
+            events.close()
+        return False
+
     def _look(
         self, found: dict[str, Any], image: str, needed: set[str], now: datetime | None, retention: timedelta
     ) -> None:
-        pulled = _moment((found.get("Metadata") or {}).get("LastTagTime"))
+        pulled = self._pulled.get(_hash(found)) or _moment((found.get("Metadata") or {}).get("LastTagTime"))
         if now is None or pulled is None:
             record_pull_time(self._client, found["Id"])
         elif now - pulled > retention and found["Id"] not in needed | self._ids(image):
@@ -102,7 +142,8 @@ class _Sweep:
         for name in self._removable(image):
             with self._skipping(name):
                 deleted.update(item.get("Deleted", "") for item in self._client.remove_image(name))
-        self.removed += image["Id"] in deleted
+        # Podman's answer has no algorithm.
+        self.removed += not deleted.isdisjoint({image["Id"], _hash(image)})
 
     def _removable(self, image: dict[str, Any]) -> list[str]:
         names = [*(image["RepoTags"] or ()), *(image["RepoDigests"] or ())]
@@ -119,6 +160,11 @@ class _Sweep:
         except APIError as error:
             level = logging.DEBUG if error.status_code in _IN_USE_OR_GONE else logging.WARNING
             log.log(level, "%s: %s was not removed: %s", self._repository, image, error.explanation or error)
+
+
+def _hash(image: dict[str, Any]) -> str:
+    """Return the id of an image without the algorithm."""
+    return str(image["Id"]).removeprefix("sha256:")
 
 
 def _moment(text: str | None) -> datetime | None:

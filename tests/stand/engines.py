@@ -42,9 +42,9 @@ class EngineKind:
     """Whether it is Podman, whose API is Docker's, except for the properties below."""
 
     @property
-    def tells_pull_times(self) -> bool:
-        """Whether it can tell when an image was pulled (Docker Engine API, "Inspect an image", ``LastTagTime``)."""
-        return not self.podman
+    def knows_pull_times(self) -> bool:
+        """Whether it records by itself when an image was pulled; Docker's older store does not."""
+        return self.containerd_store or self.podman
 
     @property
     def asks_registries(self) -> bool:

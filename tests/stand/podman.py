@@ -18,7 +18,7 @@ _CONTAINERS = """
 log_driver = "k8s-file"
 [engine]
 cgroup_manager = "cgroupfs"
-events_logger = "file"
+events_logger = "{events_logger}"
 lock_type = "file"
 runtime = "runc"
 [network]
@@ -37,6 +37,9 @@ insecure = true
 class Podman(Engine):
     """Podman as an engine of the stand; it listens on its socket only."""
 
+    events_logger = "file"
+    """Where it keeps events, from the next start on (containers.conf(5)); "none" keeps none."""
+
     def __enter__(self) -> Self:
         """Start Podman with a ``/run`` of its own, where it keeps its locks, events and networks."""
         self._run("mount", "-t", "tmpfs", "tmpfs", "/run")
@@ -48,7 +51,7 @@ class Podman(Engine):
         policy.parent.mkdir(parents=True, exist_ok=True)
         policy.write_text(json.dumps({"default": [{"type": "insecureAcceptAnything"}]}))
         files = {
-            "CONTAINERS_CONF": _CONTAINERS,
+            "CONTAINERS_CONF": _CONTAINERS.format(events_logger=self.events_logger),
             "CONTAINERS_REGISTRIES_CONF": _REGISTRIES,
             "CONTAINERS_STORAGE_CONF": "[storage]\n"
             'driver = "vfs"\n'
@@ -67,6 +70,14 @@ class Podman(Engine):
             stdout=log,
             stderr=log,
         )
+
+    def images(self) -> list[str]:
+        """Return the tags of the images; Podman lists those without a host as Docker Hub's."""
+        return [name.removeprefix("docker.io/library/") for name in super().images()]
+
+    def forget_events(self) -> None:
+        """Remove all events, as Podman does with the oldest ones."""
+        self._run("rm", "/run/libpod/events/events.log")
 
     def _clean_up(self) -> None:
         # All stands share these control groups, so another one may still use them.
