@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from airflow.sdk import DAG
     from airflow.sdk.bases.decorator import task_decorator_factory
     from airflow.sdk.bases.operatorlink import BaseOperatorLink
-    from airflow.sdk.exceptions import AirflowException
+    from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
     from airflow.sdk.execution_time.xcom import XCom
     from airflow.sdk.log import mask_secret
 
@@ -29,6 +29,7 @@ LEAST = {
 
 _PLACES = {
     "AirflowException": ("airflow.sdk.exceptions", "airflow.exceptions"),
+    "AirflowNotFoundException": ("airflow.sdk.exceptions", "airflow.exceptions"),
     "BaseOperatorLink": ("airflow.sdk", "airflow.models.baseoperatorlink"),
     "DAG": ("airflow.sdk", "airflow.models.dag"),
     "XCom": ("airflow.sdk.execution_time.xcom", "airflow.models.xcom"),
@@ -106,7 +107,7 @@ def is_missing_connection(error: Exception) -> bool:
 
     Outside a task, Airflow 3.1.0 then fails to import the way to its API server.
     """
-    missing: type[Exception] = find("AirflowNotFoundException", "airflow.sdk.exceptions", "airflow.exceptions")
+    missing: type[Exception] = find("AirflowNotFoundException", *_PLACES["AirflowNotFoundException"])
     return isinstance(error, missing) or (isinstance(error, ImportError) and "SUPERVISOR_COMMS" in str(error))
 
 
@@ -170,6 +171,7 @@ __all__ = [
     "DAG",
     "LEAST",
     "AirflowException",
+    "AirflowNotFoundException",
     "BaseOperatorLink",
     "XCom",
     "dag_folders",

@@ -6,6 +6,7 @@ import ast
 import re
 import shutil
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,8 @@ def test_before(before_dags: AirflowHome) -> None:
     """The DAGs from before a migration still import, except the plugin's, which fails only without the plugin."""
     dags = before_dags.dags()
     assert sorted(dags) == ["cron_on_every_host", "ecs_executor", "register_operator", "remote_engine"]
+    if version("apache-airflow").startswith("2."):
+        return  # whose "dags reserialize" does not store the errors
     [(file, why)] = before_dags.import_errors().items()
     assert file.endswith("airflow_ecr_plugin.py")
     assert why.splitlines()[-1].startswith("ImportError: cannot import name 'aws_ecr' from 'airflow.operators'")
