@@ -512,7 +512,16 @@ def test_closed_pipe(registry: MemoryRegistry, tmp_path: Path) -> None:
 def test_interrupt(registry: MemoryRegistry, tmp_path: Path) -> None:
     """An interrupt ends the check at once and quietly, while AWS is still being asked."""
     dag(tmp_path, ours(registry.add("app:1")))
-    line = ["env", "--default-signal=INT", sys.executable, "-m", "ecr_docker_operator", "check", "--dags", tmp_path]
+    line = [
+        "env",
+        "--default-signal=INT",
+        sys.executable,
+        "-m",
+        "ecr_docker_operator",
+        "check",
+        "--dags",
+        str(tmp_path),
+    ]
     process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
     def interrupt() -> None:
@@ -529,7 +538,7 @@ def test_terminal(registry: MemoryRegistry, tmp_path: Path) -> None:
     """On a terminal, a bar shows the progress, and goes."""
     dag(tmp_path, ours(registry.add("app:1")))
     ours_side, theirs = os.openpty()
-    line = [sys.executable, "-m", "ecr_docker_operator", "check", "--dags", tmp_path]
+    line = [sys.executable, "-m", "ecr_docker_operator", "check", "--dags", str(tmp_path)]
     process = subprocess.Popen(line, stdout=theirs, stderr=subprocess.PIPE, env={**os.environ, "TERM": "xterm"})
     os.close(theirs)
     written = b""
