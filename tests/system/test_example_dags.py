@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ast
 import inspect
+import os
 import re
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -163,6 +166,24 @@ def test_documentation(number: int, registries: Stand, tmp_path: Path) -> None:
         run = home.run(dag_id, {**registries.environment, **other_account(registries)})
         assert run.succeeded, run.log
     assert registries.aws.token_calls()
+
+
+def test_own_code_on_a_default_worker(registries: Stand) -> None:
+    """Where no variable names the engine, the documentation's own code uses the one at its default path."""
+    [block] = [block for block in BLOCKS if "def pull()" in block]
+    # The engine of this machine, if there is one, is out of sight.
+    in_run = 'mount -t tmpfs tmpfs /run && ln -s "$0" /run/docker.sock && exec "$@"'
+    socket = registries.engine.url.removeprefix("unix://")
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", in_run, socket, sys.executable, "-c", f"{block}\npull.function()"],
+        env={name: value for name, value in os.environ.items() if name != "DOCKER_HOST"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert registries.engine.images() == [f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/etl:1"], done.stdout
 
 
 def test_documented_policy(registries: Stand, tmp_path: Path) -> None:

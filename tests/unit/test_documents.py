@@ -83,6 +83,13 @@ def test_readme_names_every_parameter() -> None:
         assert f"| `{name}` |" in README
 
 
+def test_sample_of_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sample's engine is spelled as the check spells DockerOperator's default."""
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    task = ecr_docker_operator.EcrDockerOperator(task_id="sample", image="etl:1")
+    assert f"✓ engine        {task.docker_url}: version " in README
+
+
 def test_every_recipe_is_linked() -> None:
     """The usage guide links to each recipe."""
     titles = {anchor for file, anchor in links(USING) if file == RECIPES and anchor}
