@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from docker.errors import APIError, DockerException
 
+from ecr_docker_operator.aws.manifest import ask_about_image
 from ecr_docker_operator.aws.token import EcrCredentials, fetch_credentials
 from ecr_docker_operator.compat import DAG
 from ecr_docker_operator.ecr.reference import split_image
@@ -150,8 +151,11 @@ class _Check:
         except EcrEngineError as error:
             if not isinstance(error.__cause__, APIError):
                 raise
-            # Podman does not support this request, and a proxy may block it.
-            return Step("registry", ok=None, text=f"not known: {error}")
+            text = (
+                "not known: the engine does not ask the registry, which Podman cannot do and a proxy may forbid. "
+                f"{error.__cause__}"
+            )
+            return Step("registry", ok=None, text=text)
         except (EcrPullError, APIError) as error:
             if _status(error) != NOT_FOUND:
                 raise
@@ -165,9 +169,17 @@ class _Check:
         if self._missing:
             raise self._missing
         if self._found is None:
-            return Step("digest", ok=None, text="not known: the registry was not asked")
+            return self._ask_aws()
         digest = self._found["Descriptor"]["digest"]
         return Step("digest", ok=True, text=digest, facts={"digest": digest})
+
+    def _ask_aws(self) -> Step:
+        # AWS knows the image and the permissions, so what fails in the task fails here, too.
+        answer = ask_about_image(self._image, self._ecr, self._hook.identity) if self._ecr else None
+        if answer and answer.refusal:
+            raise self._request().refused_by_aws(answer.refusal)
+        text = "not known: the registry was not asked"
+        return Step("digest", ok=None, text=f"{text}, but AWS gives the image to this identity" if answer else text)
 
     def architecture(self) -> Step:
         """Compare the image's platform with the engine's."""

@@ -96,20 +96,27 @@ class ImageRequest:
         if any(words in answer for words in hints.OTHER_PLATFORM):
             answer = hints.NO_PLATFORM
         step = hints.next_step(hints.REGISTRY, answer, **names)
-        token_refused = False
-        if not step and hints.REFUSAL.search(answer):
-            log.debug("%s: the engine says: %s", self.image, answer)
-            # Not at the top: parsing a DAG must not pay for it.
-            from ecr_docker_operator.aws.manifest import ask_about_image  # noqa: PLC0415
+        if step or not hints.REFUSAL.search(answer):
+            return self._refused(answer, step)
+        log.debug("%s: the engine says: %s", self.image, answer)
+        # Not at the top: parsing a DAG must not pay for it.
+        from ecr_docker_operator.aws.manifest import ask_about_image  # noqa: PLC0415
 
-            found = ask_about_image(self.image, self.registry, self.identity)
-            token_refused = not found.refusal if found else hints.TOKEN_EXPIRED in answer.lower()
-            if found:
-                answer = found.refusal or (hints.LAYER_REFUSED if "/blobs/" in answer else hints.TOKEN_REFUSED)
-            step = hints.next_step(hints.IMAGE, answer, **names) or hints.UNEXPLAINED
-        error = EcrPullError.refused(self.image, str(self.registry), self.identity.describe(), answer, step)
+        found = ask_about_image(self.image, self.registry, self.identity)
+        token_refused = not found.refusal if found else hints.TOKEN_EXPIRED in answer.lower()
+        if found:
+            answer = found.refusal or (hints.LAYER_REFUSED if "/blobs/" in answer else hints.TOKEN_REFUSED)
+        error = self.refused_by_aws(answer)
         error.token_refused = token_refused
         return error
+
+    def refused_by_aws(self, answer: str) -> EcrPullError:
+        """Return the error for AWS's *answer* about the image."""
+        step = hints.next_step(hints.IMAGE, answer, **self.registry.hint_names)
+        return self._refused(answer, step or hints.UNEXPLAINED)
+
+    def _refused(self, answer: str, step: str) -> EcrPullError:
+        return EcrPullError.refused(self.image, str(self.registry), self.identity.describe(), answer, step)
 
     def _not_docker(self, answer: str) -> EcrEngineError:
         return EcrEngineError.not_docker(self.engine_url, answer).for_image(self.image)

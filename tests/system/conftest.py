@@ -12,6 +12,7 @@ import pytest
 from tests.airflow_home import AirflowHome
 from tests.conftest import prepare
 from tests.stand import Stand
+from tests.stand.engines import chosen_engine
 from tests.stand.swarm import swarm
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def test_dags(tmp_path_factory: pytest.TempPathFactory) -> AirflowHome:
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[tuple[Stand, Engine]]:
     """Start a stand whose engine manages a Swarm, and the engine of a worker node in that Swarm."""
+    if not chosen_engine().swarm:
+        pytest.skip("Podman has no Swarm.")
     with Stand() as stand, stand.second_engine() as worker, swarm(stand.engine, worker):
         yield stand, worker
 
