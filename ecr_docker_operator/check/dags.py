@@ -123,6 +123,8 @@ def find(folder: str | None = None) -> Found:
         for dag in dags:
             reader.read(dag)
         reader.add_errors(errors, Path(place))
+    # The order of files in a folder says nothing.
+    reader.found.tasks.sort(key=lambda task: task.dag_id)
     return reader.found
 
 

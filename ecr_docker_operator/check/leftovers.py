@@ -37,13 +37,14 @@ def leftovers(found: Found) -> list[Leftover]:
 def _operators(found: Found) -> Iterator[Leftover]:
     by_class: dict[str, list[Task]] = {}
     for task in found.tasks:
-        if not task.logs_in and task.image.registry:
+        # Amazon ECR Public needs no login.
+        if not task.logs_in and task.image.registry and task.image.registry.registry_id:
             by_class.setdefault(task.operator, []).append(task)
     for name, tasks in sorted(by_class.items()):
-        text = (
-            f"{name}: {_tasks(tasks)} on Amazon ECR without logging in by itself. Make it an EcrDockerOperator, or set "
-            "[ecr_docker] task_policy, which edits no DAG."
-        )
+        what = "does not log in to Amazon ECR by itself. Make it an EcrDockerOperator"
+        if len(_names(tasks)) > 1:
+            what = "do not log in to Amazon ECR by themselves. Make them EcrDockerOperators"
+        text = f"{name}: {_count(tasks)} {what}, or set [ecr_docker] task_policy, which edits no DAG."
         yield Leftover("operator", name, text, _names(tasks))
 
 
@@ -64,7 +65,10 @@ def _connections(found: Found) -> Iterator[Leftover]:
             yield Leftover("unknown", name, f"Docker connection {name!r} could not be looked up: {error}")
             continue
         if any(is_for_ecr(connection, task.image.registry) for task in tasks):
-            when = "" if all(task.logs_in for task in tasks) else ", once all of them log in by themselves"
+            when = ""
+            if not all(task.logs_in for task in tasks):
+                who = "they log in by themselves" if len(_names(tasks)) > 1 else "it logs in by itself"
+                when = f", once {who}"
             text = (
                 f"Docker connection {name!r} holds a login for Amazon ECR: drop docker_conn_id from {_count(tasks)}"
                 f"{when}, then delete the connection."
@@ -93,7 +97,3 @@ def _count(tasks: list[Task]) -> str:
     if count == 1:
         return f"task {tasks[0].task_id!r} of DAG {tasks[0].dag_id!r}"
     return f"{count} tasks"
-
-
-def _tasks(tasks: list[Task]) -> str:
-    return f"{_count(tasks)} {'runs' if len(_names(tasks)) == 1 else 'run'} images"

@@ -94,6 +94,10 @@ def write_table(report: Report, out: TextIO, marks: Mapping[bool | None, str]) -
 
 
 def _lines(report: Report, marks: Mapping[bool | None, str]) -> Iterator[str]:
+    for path, error in report.found.import_errors.items():
+        yield f"{marks[False]} {path}: not imported. {_last_line(error)}"
+    if report.engine_error:
+        yield f"{marks[False]} {report.engine_error}"
     widths = [len(value) for value in _HEAD]
     for task in report.found.tasks:
         row = _row(task, marks)
@@ -109,10 +113,6 @@ def _lines(report: Report, marks: Mapping[bool | None, str]) -> Iterator[str]:
             yield from _with_reasons(tasks, widths, marks)
         else:
             yield from (_line(_row(task, marks), widths) for task in tasks)
-    for path, error in report.found.import_errors.items():
-        yield f"{marks[False]} {path}: not imported. {_last_line(error)}"
-    if report.engine_error:
-        yield f"{marks[False]} {report.engine_error}"
     yield from (f"{marks[None]} {each.registry}: asked by {printable(each.name)}" for each in _strange(report.logins))
     if report.policy != "off":
         yield f"{marks[None]} policy: {report.policy}"

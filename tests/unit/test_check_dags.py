@@ -226,7 +226,7 @@ def test_refusals(registry: MemoryRegistry, tmp_path: Path) -> None:
     [(path, error)] = report.found.import_errors.items()
     assert path == str(tmp_path / "invalid.py")
     assert "has the repository name 'App'" in error
-    assert [line[0] for line in lines[1:4]] == ["✗", " ", "✗"]
+    assert [line[0] for line in lines[:5]] == ["✗", " ", "✗", " ", "✗"]
     assert not report.ok
 
 
@@ -367,14 +367,15 @@ def test_what_can_go(registry: MemoryRegistry, tmp_path: Path, monkeypatch: pyte
     EcrDockerOperator(task_id="gone", image={image!r}, docker_conn_id="gone")
     EcrDockerOperator(task_id="hub", image={image!r}, docker_conn_id="hub")
     DockerOperator(task_id="other", image="registry.example.com/app:1", docker_conn_id="hub")
+    DockerOperator(task_id="public", image="public.ecr.aws/team/app:1")
 """
     dag(tmp_path, body, "after")
     report, lines = check(tmp_path)
     operators = "airflow.providers.docker.operators.docker.DockerOperator"
     assert lines[lines.index("What can go:") + 1 : -2] == [
-        f"- {operators}: task 'old' of DAG 'before' runs images on Amazon ECR without logging in by itself. Make it an "
+        f"- {operators}: task 'old' of DAG 'before' does not log in to Amazon ECR by itself. Make it an "
         "EcrDockerOperator, or set [ecr_docker] task_policy, which edits no DAG.",
-        "- Docker connection 'ecr' holds a login for Amazon ECR: drop docker_conn_id from 2 tasks, once all of them "
+        "- Docker connection 'ecr' holds a login for Amazon ECR: drop docker_conn_id from 2 tasks, once they "
         "log in by themselves, then delete the connection.",
         "- Docker connection 'gone' does not exist: drop docker_conn_id from task 'gone' of DAG 'after'.",
         "- DAG 'before': 'register' only refreshes a login, with EcrCredentialRegisterOperator: delete the task.",
