@@ -221,6 +221,7 @@ REGISTRY = (
     Hint(("Client.Timeout exceeded",), _ENGINES_WAY),
     Hint(("verification failed",), _DAMAGED),
     Hint(("failed commit on ref", "failed precondition"), _DAMAGED),
+    Hint(("does not match expected",), _DAMAGED),
     Hint(("unexpected EOF",), _BROKEN),
     Hint(("connection reset",), _BROKEN),
     Hint(("unexpected HTTP status: 5",), _FAILED),

@@ -81,6 +81,7 @@ class Case:
     :param error: class of the error.
     :param parameters: of the operator.
     :param lasts_with_containerd: whether the next try fails, too, on an engine with containerd's image store.
+    :param over_tls: whether the engine has to listen on a port, too, with TLS.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Case:
     error: type[Exception]
     parameters: Mapping[str, Any] = field(default_factory=dict)
     lasts_with_containerd: bool = False
+    over_tls: bool = False
 
     @contextmanager
     def broken(self, scene: Scene) -> Iterator[None]:
@@ -122,7 +124,7 @@ class Case:
             "worker": "AWS connection 'aws_default' (not found, so the worker's own AWS credentials)",
             **scene.words,
         }
-        return re.escape(self.says.format(**words)).replace(r"\*", ".+")
+        return re.escape(self.says.format(**words)).replace(r"\*", ".*")
 
 
 def while_set(

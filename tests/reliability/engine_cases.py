@@ -150,6 +150,11 @@ def other_architecture(scene: Scene) -> Iterator[None]:
 def out_of_memory(scene: Scene) -> Iterator[None]:
     """Make the container need more memory than its limit."""
     run_until_mended(scene, HOG)
+    if scene.stand.kind.podman:  # it has no such event
+        (scene.directory / "reported").touch()
+        yield
+        mend(scene)
+        return
     reports = scene.stand.engine.client.events(filters={"event": "oom"}, decode=True)
 
     def wait_for_the_report() -> None:
@@ -186,6 +191,7 @@ CASES = [
         "authority of the engine's tlscacert.",
         stranger,
         EcrEngineError,
+        over_tls=True,
     ),
     Case("restarted during the pull", f"{{image}}: not pulled. {LOST}", restarted_during_pull, EcrEngineError),
     Case("killed during the run", LOST, killed_during_run, EcrEngineError),

@@ -75,6 +75,11 @@ class Podman(Engine):
         """Return the tags of the images; Podman lists those without a host as Docker Hub's."""
         return [name.removeprefix("docker.io/library/") for name in super().images()]
 
+    @property
+    def _files(self) -> str:
+        # To remove a layer, Podman moves it to the folder beside it.
+        return f"{self._directory}/data/vfs"
+
     def forget_events(self) -> None:
         """Remove all events, as Podman does with the oldest ones."""
         self._run("rm", "/run/libpod/events/events.log")

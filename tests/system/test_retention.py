@@ -283,7 +283,7 @@ def test_engine_that_cannot_remove(stand: Stand, logged: Callable[[str], int]) -
     task.execute({})
     with stand.engine.read_only_disk():
         task.post_execute({})
-    assert logged("was not removed: ") == (0 if stand.kind.containerd_store else 1)
+    assert logged("read-only file system") == (0 if stand.kind.containerd_store else 1)
 
 
 def test_engine_that_is_gone(stand: Stand, logged: Callable[[str], int]) -> None:
