@@ -15,7 +15,7 @@ from threading import Lock
 from types import new_class
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.policies import hookimpl
+from pluggy import HookimplMarker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +26,9 @@ MAX_RETENTION = 10 * 366 * 86400
 """Longest ``image_retention`` in seconds."""
 _DOCKER = "airflow.providers.docker.operators.docker"
 _SWARM = "airflow.providers.docker.operators.docker_swarm"
+
+# Not airflow.policies.hookimpl: to import Airflow is to load this module, which may be half imported by then.
+hookimpl = HookimplMarker("airflow.policy")
 
 log = logging.getLogger(__name__)
 _made: dict[tuple[type, str], type | None] = {}

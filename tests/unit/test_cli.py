@@ -70,6 +70,26 @@ def test_arguments_that_cannot_be_right(arguments: list[str], capfd: pytest.Capt
     assert errors.startswith("usage: python -m ecr_docker_operator")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([f"https://{HOST}/app:1"], "starts with a scheme"),
+        ([f"{HOST}/App:1"], "lower-case letters"),
+        ([f"{HOST}/app:1", "--registry-id", "12345"], "expected an AWS account"),
+        ([f"{HOST}/app:1", "--region-name", "mars"], "no AWS partition"),
+        (["app:1", "--docker-url", "nonsense"], "port is required"),
+        (["app:1", "--docker-url", "tcp://localhost:99999"], "Port out of range"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_impossible_arguments(arguments: list[str], words: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """Arguments that cannot be right anywhere end with status 2, after the step that says why."""
+    with pytest.raises(SystemExit) as ended:
+        main(["check", *arguments])
+    assert ended.value.code == 2
+    assert words in capfd.readouterr().out.splitlines()[-1]
+
+
 def test_arguments_are_the_operators() -> None:
     """All arguments but the last three are parameters of the operator with the same name."""
     parameters = {**signature(DockerOperator).parameters, **signature(EcrDockerOperator).parameters}

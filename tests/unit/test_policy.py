@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import pickle
 import subprocess
 import sys
@@ -361,6 +362,27 @@ def test_deleted_connection(engine: RecordingEngine, aws: Aws, logged: Callable[
     elsewhere = make(DockerOperator, docker_conn_id="deleted", image="busybox", docker_url=engine.url)
     with pytest.raises(Exception, match=r"deleted|SUPERVISOR_COMMS"):  # the latter: Airflow 3.1.0
         elsewhere.execute({})
+
+
+@pytest.mark.slow
+def test_first_import() -> None:
+    """The policy works, too, in a process that imports it before anything of Airflow's."""
+    lines = [
+        "import ecr_docker_operator.policy",
+        "from airflow import settings",
+        "from airflow.providers.docker.operators.docker import DockerOperator",
+        f"task = DockerOperator(task_id='task', image={IMAGE!r})",
+        "settings.task_policy(task)",
+        "print([cls.__name__ for cls in type(task).__mro__][1])",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)],
+        env={**os.environ, "AIRFLOW__ECR_DOCKER__TASK_POLICY": "True"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.splitlines()[-1:] == ["EcrDockerOperator"], done.stderr
 
 
 def test_costs_nothing_where_it_is_not_needed() -> None:
