@@ -43,7 +43,7 @@ def main() -> int:
         run = AirflowHome(directory, DAGS).run("quickstart", environment)
         if not run.succeeded:
             say(run.log)
-            errors = re.findall(r"\bEcr\w*Error: (.+)", run.log)
+            errors = re.findall(r"\bEcr\w*Error: (.+)", run.log) or re.findall(r"\b\w+(?:Error|Exception): .+", run.log)
             say("The DAG failed; its log is above.", *errors[-1:])
             return 1
         say("", *run.results.get(("container", -1), ["(the container printed nothing)"]), "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -110,6 +111,15 @@ def test_failure(stand: Stand) -> None:
     said, sentence = done.stdout.splitlines()[-2:]
     assert said == "The DAG failed; its log is above."
     assert sentence.startswith(f"{image}: not pulled from ")
+
+
+def test_failure_of_another_kind(stand: Stand) -> None:
+    """An error that is not the package's is the last line, too."""
+    done = quickstart({"ECR_IMAGE": "localhost:1/app:1", "DOCKER_HOST": stand.engine.url})
+    assert done.returncode == 1
+    said, sentence = done.stdout.splitlines()[-2:]
+    assert said == "The DAG failed; its log is above."
+    assert re.match(r"APIError: 500 Server Error .*connection refused", sentence)
 
 
 def test_bad_image() -> None:
