@@ -72,7 +72,7 @@ def test_on_its_own_stand(short: Path) -> None:
 def test_interrupted(number: signal.Signals, short: Path) -> None:
     """After an interrupt while the DAG runs, no file and no process is left, and no traceback is printed."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.stand"],
+        ["env", "--default-signal", sys.executable, "-m", "tests.stand"],
         env={**os.environ, "TMPDIR": str(short), "HOME": str(short)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -132,7 +132,7 @@ def test_interrupted(number: signal.Signals, clone: Path, short: Path) -> None:
     """After an interrupt, all processes end, no temporary file is left, and one line says so."""
     (clone / "tests" / "stand" / "__main__.py").write_text(WAITS)
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests", "quickstart"],
+        ["env", "--default-signal", sys.executable, "-m", "tests", "quickstart"],
         cwd=clone,
         env={**os.environ, "PIP_NO_INDEX": "1", "TMPDIR": str(short)},
         stdout=subprocess.PIPE,

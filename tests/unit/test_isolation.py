@@ -102,7 +102,7 @@ def test_tests_leave_nothing_behind(number: signal.Signals | None, processes: st
     (tmp_path / "test_waits.py").write_text(WAITS)
     options = ["-q", "-p", "no:cacheprovider", "-p", "tests.conftest", "--rootdir", str(ROOT), "-n", processes]
     run = subprocess.Popen(
-        [sys.executable, "-m", "pytest", *options, str(tmp_path)],
+        ["env", "--default-signal", sys.executable, "-m", "pytest", *options, str(tmp_path)],
         env={**os.environ, "TMPDIR": str(short), "HOME": str(short), "WAIT": "600" if number else "0"},
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
@@ -113,7 +113,7 @@ def test_tests_leave_nothing_behind(number: signal.Signals | None, processes: st
         if number:
             wait_for_ready(1, short)
             run.send_signal(number)
-        run.wait(SECONDS)
+        ended(run)
     assert run.returncode == (pytest.ExitCode.INTERRUPTED if number else pytest.ExitCode.OK)
     assert [path for path in short.rglob("*") if path.name != "__pycache__"] == []
 
@@ -126,6 +126,15 @@ with jobs(2) as (pool, directory):
     options = ["-p", "tests.conftest", "--rootdir", ".", sys.argv[1]]
     list(pool.map(lambda name: run_pytest(sys.executable, directory / name, options), ["a", "b", "c"]))
 """
+
+
+def ended(run: subprocess.Popen[bytes]) -> None:
+    """Wait for the end of *run*, and kill it if it does not end."""
+    try:
+        run.wait(SECONDS)
+    except subprocess.TimeoutExpired:
+        run.kill()
+        raise
 
 
 @pytest.mark.slow
@@ -141,7 +150,7 @@ def test_interrupted_runs(short: Path, tmp_path: Path) -> None:
     with run:
         wait_for_ready(2, short)
         run.terminate()
-        run.wait(SECONDS)
+        ended(run)
     assert list(short.iterdir()) == []
 
 
