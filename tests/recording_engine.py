@@ -17,6 +17,7 @@ from tests.stand.server import Server
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Sequence
     from types import TracebackType
 
 
@@ -59,7 +60,7 @@ class RecordingEngine:
         self.once: tuple[int, str] | None = None
         """Status and message, or stream item, that answers only the next pull."""
         self.answers = dict(_ANSWERS)
-        """Path -> status and answer, for all other requests."""
+        """Path -> status and answer, for all other requests; a tuple is a stream of items."""
         self._tls = tls
 
     def __enter__(self) -> Self:
@@ -120,6 +121,9 @@ class _Handler(BaseHTTPRequestHandler):
         """Log nothing: requests are recorded instead."""
 
     def _answer(self, status: int, answer: Any) -> None:
+        if isinstance(answer, tuple):
+            self._stream(answer)
+            return
         raw = isinstance(answer, bytes)
         content = answer if raw else (answer if isinstance(answer, str) else json.dumps(answer)).encode()
         self.send_response(status)
@@ -128,7 +132,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def _stream(self, items: list[dict[str, Any]]) -> None:
+    def _stream(self, items: Sequence[dict[str, Any]]) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Transfer-Encoding", "chunked")

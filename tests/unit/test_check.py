@@ -78,6 +78,17 @@ def test_engine_that_does_not_ask_registries(answer: tuple[int, bytes], engine: 
     assert len(aws.tokens) == 1
 
 
+def test_refusal_that_the_engine_cannot_see(engine: RecordingEngine, aws: Aws) -> None:
+    """If the engine does not ask the registry, AWS does, and its refusal is the error of the task."""
+    aws.operations["BatchGetImage"] = lambda *_: {
+        "images": [],
+        "failures": [{"failureCode": "ImageNotFound", "failureReason": "Requested image not found"}],
+    }
+    *_, last = steps(engine, (404, b"Not Found")).values()
+    assert (last.name, last.ok) == ("digest", False)
+    assert "). Requested image not found (ImageNotFound). Check the tag or digest" in last.text
+
+
 def test_token_that_expired_on_its_way(engine: RecordingEngine, aws: Aws) -> None:
     """As in a task, one new token is tried if the registry reports an expired token."""
 

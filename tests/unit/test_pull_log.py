@@ -14,7 +14,7 @@ from ecr_docker_operator.engine.progress import log_progress
 from tests.recording_engine import execute
 from tests.stand.aws import AwsError
 from tests.stand.hosts import ACCOUNT
-from tests.unit.recorded_pulls import COLD, items
+from tests.unit.recorded_pulls import COLD, PODMAN_AGAIN, items
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.stand.aws import Aws
 
 HOST = f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com"
-IMAGE = f"{HOST}/app:1"
+IMAGE, IMAGE_BY_DIGEST = f"{HOST}/app:1", f"{HOST}/app@sha256:1"
 STREAM = [item for _, item in items(COLD)]
 EXPIRED = "denied: Your authorization token has expired. Reauthenticate and try again."
 
@@ -49,6 +49,26 @@ def test_pull_from_ecr(engine: RecordingEngine, aws: Aws, told: Callable[[], str
     assert "6 layers, " in log
     assert "pulled in " in log
     assert "Pull complete" not in log
+    assert len(aws.tokens) == 1
+
+
+@pytest.mark.parametrize(
+    ("names", "named"),
+    [
+        ([IMAGE_BY_DIGEST], True),
+        ([IMAGE_BY_DIGEST, f"{HOST}/app@sha256:2"], False),
+        ([f"{HOST}/other@sha256:1"], False),
+    ],
+    ids=["one", "two", "other-repository"],
+)
+def test_digest_of_podman(
+    names: list[str], named: bool, engine: RecordingEngine, aws: Aws, told: Callable[[], str]
+) -> None:
+    """Podman's stream does not name the digest, so the engine is asked; a digest that is not certain is omitted."""
+    engine.stream = [item for _, item in items(PODMAN_AGAIN)]
+    engine.answers[f"/images/{IMAGE}/json"] = (200, {"RepoDigests": names})
+    run(engine)
+    assert ("nothing fetched, sha256:" in told()) is named
     assert len(aws.tokens) == 1
 
 

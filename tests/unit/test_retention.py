@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -66,6 +66,47 @@ class Engine(RecordingEngine):
         client = APIClient(base_url=self.url, version="1.41")
         remove_old_images(client, OWN, WEEK)
         return [f"{asked.method} {asked.path}" for asked in self.asked if asked.method != "GET"]
+
+
+class Podman(Engine):
+    """Podman, whose events show the pulls and the tags, also those that it is asked for."""
+
+    newest = True
+    """Whether it returns the events of the tags that it is asked for."""
+
+    def keep(self, *events: tuple[str, str, str]) -> None:
+        """Keep these events of the image: each an action, a name and a time."""
+        self.describe(Metadata={"LastTagTime": "0001-01-01T00:00:00Z"})
+        self.answers["/info"] = (200, {"SystemTime": NOW, "BuildahVersion": "1.43.2"})
+        self.answers[f"/images/{OWN}/tag"] = (201, "")
+        self.answers = _Answers(self, [_event(*event) for event in events])
+
+
+class _Answers(dict[str, tuple[int, Any]]):
+    def __init__(self, engine: Podman, events: list[dict[str, Any]]) -> None:
+        super().__init__(engine.answers)
+        self.engine, self.events = engine, events
+
+    def get(self, path: str, default: Any = None) -> Any:
+        if path.startswith(f"/images/{NOTES}:"):
+            return 200, [{"Untagged": path}]
+        if path == "/events":
+            tags = [f"{NOTES}:{tag}" for asked in self.engine.asked for tag in asked.query.get("tag", [])]
+            newest = [_event("tag", tag, NOW) for tag in tags if self.engine.newest]
+            return 200, (*self.events, *newest)
+        return super().get(path, default)
+
+
+def _event(action: str, name: str, moment: str) -> dict[str, Any]:
+    nanoseconds = int(datetime.fromisoformat(moment).timestamp()) * 10**9
+    return {"Action": action, "Actor": {"ID": REPOSITORY, "Attributes": {"name": name}}, "timeNano": nanoseconds}
+
+
+@pytest.fixture
+def podman() -> Iterator[Podman]:
+    """Provide an engine like Podman."""
+    with Podman() as engine:
+        yield engine
 
 
 @pytest.fixture
@@ -133,6 +174,43 @@ def test_unknown_time(metadata: Any, holder: Engine) -> None:
     tag, untag = holder.clean()
     assert tag == f"POST /images/{REPOSITORY}/tag"
     assert untag.startswith(f"DELETE /images/{NOTES}:")
+
+
+@pytest.mark.parametrize(
+    ("events", "removed"),
+    [
+        ([("pull", f"{REPOSITORY}:1", OLD)], True),
+        ([("pull", f"{REPOSITORY}:1", OLD), ("pull", f"{REPOSITORY}:1", NOW)], False),
+        ([("pull", f"{REPOSITORY}:1", OLD), ("tag", "theirs:1", NOW)], True),
+        ([("pull", f"{REPOSITORY}:1", OLD), ("tag", f"{NOTES}:0", NOW)], False),
+        ([("tag", f"{NOTES}:0", OLD)], True),
+        ([("pull", f"{REPOSITORY}:1", OLD), ("tag", f"{NOTES}:end-0", NOW)], True),
+    ],
+    ids=["old", "pulled-again", "tagged-by-others", "recorded", "recorded-long-ago", "other-task"],
+)
+def test_podmans_events(events: list[tuple[str, str, str]], removed: bool, podman: Podman) -> None:
+    """On Podman, the last pull, or the time that we recorded, is in the events; other tags do not count."""
+    podman.keep(*events)
+    mark, unmark, *rest = podman.clean()
+    assert mark == f"POST /images/{OWN}/tag"
+    assert unmark.startswith(f"DELETE /images/{NOTES}:end-")
+    assert rest == (REMOVED if removed else [])
+
+
+def test_podman_without_an_event_of_the_image(podman: Podman) -> None:
+    """An image whose pull Podman's events do not show is kept, and its time is recorded."""
+    podman.keep()
+    _, _, tag, untag = podman.clean()
+    assert tag == f"POST /images/{REPOSITORY}/tag"
+    assert untag.startswith(f"DELETE /images/{NOTES}:")
+
+
+def test_podman_whose_events_are_not_complete(podman: Podman, logged: Callable[[str], int]) -> None:
+    """If Podman keeps no events, or not the newest ones, nothing is removed, and a warning says so."""
+    podman.keep(("pull", f"{REPOSITORY}:1", OLD))
+    podman.newest = False
+    assert REMOVED[0] not in podman.clean()
+    assert logged("no image is removed, because the engine does not tell when an image was pulled") == 1
 
 
 @pytest.mark.parametrize("answer", [{}, {"SystemTime": "0001-01-01T00:00:00Z"}])
