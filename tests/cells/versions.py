@@ -70,8 +70,12 @@ CELLS = read()
 
 # The tests that run in each cell, in the order of the table's columns.
 RUNS = {
-    # Types are checked with the newest versions only.
-    "unit and contracts": ("tests/unit", "--deselect=tests/unit/test_house.py::test_habits"),
+    # Types, the documents and the tests themselves are checked with the newest versions only.
+    "unit and contracts": (
+        "tests/unit",
+        "--deselect=tests/unit/test_house.py::test_habits",
+        *(f"--ignore=tests/unit/test_{name}.py" for name in ("cells", "commands", "documents", "isolation")),
+    ),
     "provider's own tests": ("tests/upstream",),
     "pull and run": ("tests/system/test_pull.py::test_one_token_for_one_pull",),
     "ways of a DAG": ("tests/system/test_ways.py", "tests/system/test_decorator.py"),
