@@ -87,13 +87,18 @@ class _Sweep:
         info = self._client.info()
         now = _moment(info["SystemTime"])
         # Podman returns no LastTagTime, but its events tell.
-        if now and "BuildahVersion" in info and not self._read_events(image, now):
-            log.warning(
-                "%s: no image is removed, because the engine does not tell when an image was pulled. For Podman, set "
-                'events_logger to "journald" or "file" in containers.conf.',
-                self._repository,
-            )
-            return
+        if now and "BuildahVersion" in info:
+            try:
+                kept = self._read_events(image, now)
+            except ImageNotFound:  # removed by another task, which removes the old images, too
+                return
+            if not kept:
+                log.warning(
+                    "%s: no image is removed, because the engine does not tell when an image was pulled. For Podman, "
+                    'set events_logger to "journald" or "file" in containers.conf.',
+                    self._repository,
+                )
+                return
         needed = {container["ImageID"] for container in self._client.containers(all=True)}
         for found in self._client.images(name=self._repository):
             with self._skipping(found["Id"]):

@@ -205,6 +205,14 @@ def test_podman_without_an_event_of_the_image(podman: Podman) -> None:
     assert untag.startswith(f"DELETE /images/{NOTES}:")
 
 
+def test_podman_without_the_own_image(podman: Podman, logged: Callable[[str], int]) -> None:
+    """If another task has removed the task's own image, no image is removed, and there is no warning."""
+    podman.keep(("pull", f"{REPOSITORY}:1", OLD))
+    podman.answers[f"/images/{OWN}/tag"] = (404, {"message": f"{OWN}: image not known: no such image"})
+    assert podman.clean() == [f"POST /images/{OWN}/tag"]
+    assert logged("not all removed") == 0
+
+
 def test_podman_whose_events_are_not_complete(podman: Podman, logged: Callable[[str], int]) -> None:
     """If Podman keeps no events, or not the newest ones, nothing is removed, and a warning says so."""
     podman.keep(("pull", f"{REPOSITORY}:1", OLD))
