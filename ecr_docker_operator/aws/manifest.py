@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ecr_docker_operator import hints
-from ecr_docker_operator.aws.deadline import within
 from ecr_docker_operator.aws.token import quiet_parser
 from ecr_docker_operator.ecr.reference import repository_of, split_image
 
@@ -87,11 +88,24 @@ def ask_about_image(image: str, registry: EcrRegistry, identity: AwsIdentity) ->
     except Exception as error:  # noqa: BLE001 - must not hide the failure that is being explained
         log.warning(_NOT_ASKED, image, error)
         return None
-    try:
-        return within(SECONDS, lambda: ask_about_images(client, registry, [image]))[image]
-    except Exception as error:  # noqa: BLE001 - as above
-        log.warning(_NOT_ASKED, image, error)
+    answers: list[ImageAnswer | None] = []
+
+    def ask() -> None:
+        try:
+            answers.append(ask_about_images(client, registry, [image])[image])
+        except Exception as error:  # noqa: BLE001 - as above
+            log.warning(_NOT_ASKED, image, error)
+            answers.append(None)
+
+    context = copy_context()
+    # Connection time-outs do not limit a slow name server, or an answer that arrives byte by byte.
+    thread = threading.Thread(target=lambda: context.run(ask), daemon=True)
+    thread.start()
+    thread.join(SECONDS)
+    if not answers:
+        log.warning(_NOT_ASKED, image, f"no answer within {SECONDS:g} s")
         return None
+    return answers[0]
 
 
 def ask_about_images(client: Any, registry: EcrRegistry, images: Sequence[str]) -> dict[str, ImageAnswer]:

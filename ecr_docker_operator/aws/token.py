@@ -8,7 +8,6 @@ import logging
 import os
 import threading
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -16,7 +15,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from docker.auth import encode_header
 
 from ecr_docker_operator import hints
-from ecr_docker_operator.aws.deadline import longest_call, within
 from ecr_docker_operator.compat import mask_secret
 from ecr_docker_operator.errors import EcrTokenError
 
@@ -84,8 +82,7 @@ def fetch_credentials(registry: EcrRegistry, identity: AwsIdentity) -> EcrCreden
 def _get_authorization_token(registry: EcrRegistry, identity: AwsIdentity) -> dict[str, Any]:
     try:
         with quiet_parser():
-            client = identity.client(registry)
-            answer = within(longest_call(client.meta.config), client.get_authorization_token)
+            answer = identity.client(registry).get_authorization_token()
     except Exception as error:  # also ValueError, TypeError and NotImplementedError, for bad settings
         answer = _words(error)
         step = hints.next_step(hints.AWS, f"{answer} HTTP status {_status(error)}", **_hint_names(registry))
@@ -135,27 +132,28 @@ def _mask(secret: str) -> None:
         mask_secret(secret)
 
 
-# A context variable, because :func:`within` carries it into its thread.
-_quiet = ContextVar("quiet", default=False)
+class _QuietThreads(threading.local):
+    """Drops a thread's DEBUG records from botocore's parser: they contain the whole answer, with the token."""
 
+    quiet = False
 
-def _is_shown(record: logging.LogRecord) -> bool:
-    """Drop DEBUG records of botocore's parser: they contain the whole answer, with the token."""
-    return not _quiet.get() or record.levelno > logging.DEBUG
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not self.quiet or record.levelno > logging.DEBUG
 
 
 # One permanent filter: adding and removing filters while other threads log would let records through.
-logging.getLogger("botocore.parsers").addFilter(_is_shown)
+_parser_threads = _QuietThreads()
+logging.getLogger("botocore.parsers").addFilter(_parser_threads.filter)
 
 
 @contextmanager
 def quiet_parser() -> Iterator[None]:
-    """Keep botocore from logging AWS's answers at DEBUG in this thread, and in those of :func:`within`."""
-    before = _quiet.set(True)
+    """Keep botocore from logging AWS's answers to this thread at DEBUG."""
+    _parser_threads.quiet = True
     try:
         yield
     finally:
-        _quiet.reset(before)
+        _parser_threads.quiet = False
 
 
 class _CollectionPause:
