@@ -61,7 +61,8 @@ def _modules(library: Path, packages: tuple[str, ...]) -> bytes:
             root = library if folder is library else folder.parent
             for path in sorted(folder.rglob("*.py")):
                 name = path.relative_to(root)
-                if not _LEFT_OUT & set(name.parts):
+                # Debian's sitecustomize.py is a link to a file that only a whole installation has.
+                if path.exists() and not _LEFT_OUT & set(name.parts):
                     archive.write(path, name)
     return content.getvalue()
 
