@@ -26,8 +26,16 @@ _SECONDS_TO_END = 60
 _OLDEST, _TOO_NEW = (3, 11), (3, 14)
 _DESCRIPTION = "Install what the tests need into .venv, then run the quickstart or the tests."
 
+# The others take too long for every change (tests/README.md).
+_DOCKER = [f"--engine=docker-{name}" for name in ("26.1", "26.1-containerd", "28.5", "28.5-containerd")]
+_CELLS = ["--cell=2.11.0", "--cell=newest-3.13"]
+
 RUNS = {
-    "tests": [["pytest", "-n", "2", "--dist", "loadfile", "--cov"], ["tests.engines"], ["tests.cells"]],
+    "tests": [
+        ["pytest", "-n", "2", "--dist", "loadfile", "--cov"],
+        ["tests.engines", *_DOCKER],
+        ["tests.cells", *_CELLS],
+    ],
     "quickstart": [["tests.stand"]],
     "install": [],
 }
