@@ -198,7 +198,7 @@ def test_each_image_is_asked_once(registry: MemoryRegistry, tmp_path: Path) -> N
 
 
 def test_refusals(registry: MemoryRegistry, tmp_path: Path) -> None:
-    """What the identity may not pull is said in the task's own words, failures first; the rest goes on."""
+    """A refusal is reported first, in the task's own words, and all other images are still checked."""
     good = registry.add("app:1")
     missing = f"{HOST}/app:2"
     not_admitted = registry.add("shared:1", account=OTHER_ACCOUNT)
