@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -114,13 +115,20 @@ class AirflowHome:
     def _airflow(
         self, *arguments: str, environment: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "airflow", *arguments],
+        command = [sys.executable, "-m", "airflow", *arguments]
+        with subprocess.Popen(
+            command,
             env={**os.environ, **self.environment, **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=SECONDS,
-            check=False,
-        )
+            # So that an interrupt ends the processes of its tasks, too, which write files.
+            start_new_session=True,
+        ) as process:
+            try:
+                output, _ = process.communicate(timeout=SECONDS)
+            except BaseException:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise
+        return subprocess.CompletedProcess(command, process.returncode, output)
