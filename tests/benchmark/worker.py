@@ -164,8 +164,7 @@ def time_login(host: str) -> dict[str, Any]:
     began = time.perf_counter()
     answer = client.get_authorization_token()
     figures["call"] = time.perf_counter() - began
-    again = SimpleNamespace(get_authorization_token=lambda: answer, meta=client.meta)
-    answered: Any = SimpleNamespace(client=lambda _: again)
+    answered: Any = SimpleNamespace(client=lambda _: SimpleNamespace(get_authorization_token=lambda: answer))
     began = time.perf_counter()
     fetch_credentials(registry, answered)
     return figures | {"mask": time.perf_counter() - began}
