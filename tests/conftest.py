@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -18,6 +19,7 @@ _ISOLATION.enter_context(isolated())
 
 import pytest
 
+from tests.airflow_home import AirflowHome
 from tests.cells.environment import Environment
 from tests.cells.versions import CELLS
 from tests.recording_engine import RecordingEngine
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 _SHOWN = ("apache-airflow", "apache-airflow-providers-docker", "apache-airflow-providers-amazon", "docker", "boto3")
 AIRFLOW_2 = "2.11.2"
+_ROOT = Path(__file__).parents[1]
 _ENGINE = pytest.StashKey[str]()
 
 
@@ -80,6 +83,16 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
 def logged(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Callable[[str], int]:
     """Provide a function that counts log messages with a text, of structlog (Airflow 3) or logging (Airflow 2)."""
     return lambda text: max(capsys.readouterr().out.count(text), caplog.text.count(text))
+
+
+@pytest.fixture(scope="session")
+def before_dags(tmp_path_factory: pytest.TempPathFactory) -> AirflowHome:
+    """Provide Airflow with the DAGs from before each migration, which the folder of examples ignores."""
+    directory = tmp_path_factory.mktemp("airflow")
+    (directory / "dags").mkdir()
+    for path in (_ROOT / "dags" / "migration").glob("*/before.py"):
+        shutil.copy(path, directory / "dags" / f"{path.parent.name}.py")
+    return AirflowHome(directory, directory / "dags")
 
 
 @pytest.fixture

@@ -82,5 +82,5 @@ def test_command_prints_the_table() -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     table = [line.split(" | ") for line in done.stdout.splitlines() if line.startswith("| ")]
-    assert len(table) == 13 + 2
+    assert len(table) == 16 + 2
     assert {len(cells) for cells in table} == {5}

@@ -99,10 +99,10 @@ def test_quickstart(clone: Path) -> None:
 def test_everything(clone: Path) -> None:
     """Without an argument, it runs the tests, then the engines, then the cells, until something fails."""
     done = run(clone)
-    assert done.stdout.splitlines() == ["pytest -n 2 --dist loadfile --cov", "tests.engines", "tests.cells"]
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["pytest", "tests.engines", "tests.cells"]
     assert done.returncode == 0
     done = run(clone, environment={"tests.engines": "1"})
-    assert done.stdout.splitlines() == ["pytest -n 2 --dist loadfile --cov", "tests.engines"]
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["pytest", "tests.engines"]
     assert done.returncode == 1
 
 

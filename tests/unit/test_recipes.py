@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import ast
 import re
-import shutil
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.airflow_home import AirflowHome
+if TYPE_CHECKING:
+    from tests.airflow_home import AirflowHome
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "dags" / "migration"
@@ -83,16 +84,6 @@ def test_every_folder_is_a_recipe() -> None:
     named = {path for recipe in RECIPES for path in (recipe.before, recipe.after) if FOLDER in path.parents}
     assert sorted(named) == sorted(FOLDER.rglob("*.py"))
     assert len(RECIPES) == 5
-
-
-@pytest.fixture(scope="module")
-def before_dags(tmp_path_factory: pytest.TempPathFactory) -> AirflowHome:
-    """Provide Airflow with the DAGs from before each migration, which the folder of examples ignores."""
-    directory = tmp_path_factory.mktemp("airflow")
-    (directory / "dags").mkdir()
-    for path in FOLDER.glob("*/before.py"):
-        shutil.copy(path, directory / "dags" / f"{path.parent.name}.py")
-    return AirflowHome(directory, directory / "dags")
 
 
 @pytest.mark.slow
