@@ -114,10 +114,10 @@ def run_campaign(report: Report) -> None:
     report.say(
         "tasks with a fault at random that end in success or one of our sentences",
         f"{done.runs - len(done.strangers)} of {done.runs} (seed {SEED}): {ends}; {done.ends.get('hung', 0)} hung, "
-        f"{len(done.hits)} tokens found, {max(done.threads, 0)} threads and {max(done.files, 0)} files left",
+        f"{len(done.hits)} tokens found, {len(done.threads)} threads and {len(done.files)} files left",
         clean=done.is_clean,
     )
-    for stranger in (*done.strangers, *done.hits):
+    for stranger in (*done.strangers, *done.hits, *done.threads, *done.files):
         sys.stderr.write(f"{stranger}\n")
 
 

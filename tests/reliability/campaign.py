@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import random
@@ -10,21 +11,23 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 from airflow.providers.docker.exceptions import DockerContainerFailedException
 
 from ecr_docker_operator import EcrError
 from tests.reliability.case import Scene
 from tests.reliability.cases import CASES
 from tests.reliability.scan import Piece, Scanner
-from tests.reliability.soak import Look
 from tests.stand import Stand
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.reliability.case import Case
 
@@ -45,9 +48,9 @@ class Tally:
     """Unexpected errors, with the case."""
     hits: list[str] = field(default_factory=list)
     """Places where a token was found."""
-    threads: int = 0
+    threads: list[str] = field(default_factory=list)
     """Threads that were left over."""
-    files: int = 0
+    files: list[str] = field(default_factory=list)
     """Open files and sockets that were left over, of this process."""
 
     def count(self, case: Case, task: _Task) -> None:
@@ -66,7 +69,7 @@ class Tally:
     @property
     def is_clean(self) -> bool:
         """Whether there were no hangs, leaks or unexpected errors."""
-        return not (self.strangers or self.hits or "hung" in self.ends or self.threads > 0 or self.files > 0)
+        return not (self.strangers or self.hits or "hung" in self.ends or self.threads or self.files)
 
 
 class _Log(logging.Handler):
@@ -134,10 +137,12 @@ class _Campaign:
         """Run *runs* tasks and return the outcome."""
         logging.getLogger().addHandler(self._log)
         logging.getLogger().setLevel(logging.DEBUG)
-        before = _open(self._stand)
+        threads, files = _threads(), _files(self._stand)
         for _ in range(runs):
             self._one(self._chance.choice(self._cases))
-        self._tally.threads, self._tally.files = _left_over(self._stand, before)
+        # DockerOperator lets the garbage collector close its client; the stand's servers notice afterwards.
+        self._tally.files = _more_than(files, lambda: _files(self._stand))
+        self._tally.threads = _more_than(threads, _threads)
         logging.getLogger().removeHandler(self._log)
         return self._tally
 
@@ -183,21 +188,33 @@ def _pieces(log: _Log, task: _Task) -> Iterator[Piece]:
         errors += [before for before in (error.__cause__, error.__context__) if before and before not in errors]
 
 
-def _left_over(stand: Stand, before: Look) -> tuple[int, int]:
-    # DockerOperator lets the garbage collector close its client; the stand's servers notice afterwards.
+def _more_than(before: list[str], now: Callable[[], list[str]]) -> list[str]:
+    """Wait until there are no more things than *before*, and return those that were added if that does not happen."""
     deadline = time.monotonic() + SETTLE_SECONDS
-    while True:
-        now = _open(stand)
-        left = now.threads - before.threads, now.descriptors - before.descriptors
-        if max(left) <= 0 or time.monotonic() > deadline:
-            return left
+    while len(found := now()) > len(before):
+        if time.monotonic() > deadline:
+            return [*(Counter(found) - Counter(before)).elements()]
         time.sleep(0.1)
+    return []
 
 
-def _open(stand: Stand) -> Look:
+def _threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate()]
+
+
+def _files(stand: Stand) -> list[str]:
     # The stand's own client keeps one connection per requested path.
     stand.engine.client.close()
-    return Look.now()
+    gc.collect()
+    sockets = {socket.fd: socket for socket in psutil.Process().net_connections(kind="all")}
+    found = []
+    for entry in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # the listing's own
+            text = str(entry.readlink())
+            if socket := sockets.get(int(entry.name)):
+                text = f"{socket.status} {socket.laddr} {socket.raddr}"
+            found.append(text)
+    return found
 
 
 if __name__ == "__main__":
