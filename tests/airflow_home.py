@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from tests.scratch import interrupts_wait
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -116,19 +118,23 @@ class AirflowHome:
         self, *arguments: str, environment: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "airflow", *arguments]
-        with subprocess.Popen(
-            command,
-            env={**os.environ, **self.environment, **(environment or {})},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            # So that an interrupt ends the processes of its tasks, too, which write files.
-            start_new_session=True,
-        ) as process:
-            try:
-                output, _ = process.communicate(timeout=SECONDS)
-            except BaseException:
-                os.killpg(process.pid, signal.SIGKILL)
-                raise
+        process = None
+        try:
+            with interrupts_wait():
+                process = subprocess.Popen(
+                    command,
+                    env={**os.environ, **self.environment, **(environment or {})},
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                    # So that an interrupt ends the processes of its tasks, too, which write files.
+                    start_new_session=True,
+                )
+            output, _ = process.communicate(timeout=SECONDS)
+        except BaseException:
+            if process:
+                with process:
+                    os.killpg(process.pid, signal.SIGKILL)
+            raise
         return subprocess.CompletedProcess(command, process.returncode, output)

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _VARIABLE = "STAND_TMPDIR"
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
@@ -49,8 +51,27 @@ def scratch() -> Iterator[Path]:
             tempfile.tempdir = None
 
 
+@contextmanager
+def interrupts_wait() -> Iterator[None]:
+    """Let interrupts wait until the ``with`` block ends, so that what it starts is known to who has to end it."""
+    came: list[int] = []
+    numbers = [number for number in _INTERRUPTS if signal.getsignal(number) is signal.default_int_handler]
+    # Python handles signals in the main thread only.
+    if threading.current_thread() is not threading.main_thread():
+        numbers = []
+    try:
+        for number in numbers:
+            signal.signal(number, lambda number, _: came.append(number))
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.default_int_handler)
+    if came:
+        raise KeyboardInterrupt
+
+
 def _end_on_signals() -> None:
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in _INTERRUPTS[1:]:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup(1)
             signal.signal(number, signal.default_int_handler)
     sys.excepthook = _say_nothing_of_interrupts

@@ -6,6 +6,7 @@ import socket
 import subprocess
 from typing import IO, Any
 
+from tests.scratch import interrupts_wait
 from tests.stand.install import find_program
 
 
@@ -17,7 +18,14 @@ class Process(subprocess.Popen[bytes]):
 
     def __init__(self, command: list[str], *, signal: str = "TERM", **options: Any) -> None:
         options.setdefault("stdin", subprocess.DEVNULL)
-        super().__init__(["setpriv", f"--pdeathsig={signal}", *command], **options)
+        try:
+            with interrupts_wait():
+                super().__init__(["setpriv", f"--pdeathsig={signal}", *command], **options)
+        except KeyboardInterrupt:
+            if hasattr(self, "pid"):
+                self.kill()
+                self.wait()
+            raise
 
     def stop(self, seconds: float = 20) -> None:
         """Ask the process to end, and kill it after *seconds*."""
