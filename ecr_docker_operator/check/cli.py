@@ -102,7 +102,7 @@ def check(arguments: argparse.Namespace) -> None:
         sys.stderr.write(f"{wrong}.\n")
         sys.exit(WRONG_USAGE)
     try:
-        status = _check_dags(arguments) if "dags" in _given(arguments) else int(not _print_steps(arguments))
+        status = _check_dags(arguments) if "dags" in _given(arguments) else _check_image(arguments)
     except BrokenPipeError:  # the reader closed the pipe
         status = NOT_WRITTEN
     except OSError as error:  # errors inside a step are reported as that step
@@ -153,8 +153,8 @@ def _check_dags(arguments: argparse.Namespace) -> int:
     return int(not report.ok)
 
 
-def _print_steps(arguments: argparse.Namespace) -> bool:
-    """Print the steps for one image, and return whether none failed."""
+def _check_image(arguments: argparse.Namespace) -> int:
+    """Print the steps for one image, and return the exit status."""
     parameters = _given(arguments)
     as_json, verbose = (parameters.pop(name) for name in _NOT_OF_THE_TASK)
     with _only_ours(verbose=verbose) as out:
@@ -176,7 +176,7 @@ def _print_steps(arguments: argparse.Namespace) -> bool:
         if as_json:
             document = {"ok": well, "policy": policy, "steps": [_document(step) for step in steps]}
             out.write(f"{json.dumps(document, indent=2)}\n")
-    return well
+    return WRONG_USAGE if any(step.wrong_usage for step in steps) else int(not well)
 
 
 def _document(step: Step) -> dict[str, Any]:

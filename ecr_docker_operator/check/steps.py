@@ -16,9 +16,10 @@ from ecr_docker_operator.aws.manifest import ask_about_image
 from ecr_docker_operator.aws.token import EcrCredentials, fetch_credentials
 from ecr_docker_operator.compat import DAG
 from ecr_docker_operator.ecr.reference import split_image
+from ecr_docker_operator.engine.connection import EngineUrls, is_readable
 from ecr_docker_operator.engine.container import ARCHITECTURES, COMPATIBLE
 from ecr_docker_operator.engine.pull import ImageRequest
-from ecr_docker_operator.errors import EcrEngineError, EcrPullError, EcrTokenError, other_platform
+from ecr_docker_operator.errors import EcrEngineError, EcrInputError, EcrPullError, EcrTokenError, other_platform
 from ecr_docker_operator.hints import NO_CONFIGURATION, NO_PLATFORM
 from ecr_docker_operator.operator import EcrDockerOperator
 
@@ -43,6 +44,8 @@ class Step:
     """The result, the error the task would raise, or why the result is not known."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """The result for ``--json``; values must be JSON types."""
+    wrong_usage: bool = False
+    """Whether it failed because the parameters cannot be right, wherever the check runs."""
 
 
 def run(image: str, **parameters: Any) -> Iterator[Step]:
@@ -65,7 +68,8 @@ def run(image: str, **parameters: Any) -> Iterator[Step]:
         try:
             done = step()
         except Exception as error:  # noqa: BLE001 - the task would fail with any error
-            done = Step(step.__name__, ok=False, text=str(error) or repr(error))
+            wrong = isinstance(error, EcrInputError) or (step == check.engine and not check.engine_is_named_well)
+            done = Step(step.__name__, ok=False, text=str(error) or repr(error), wrong_usage=wrong)
         yield done
         if done.ok is False:
             return
@@ -89,6 +93,11 @@ class _Check:
         self._parameters = parameters
         self._missing: Exception | None = None
         self._found: dict[str, Any] | None = None
+
+    @property
+    def engine_is_named_well(self) -> bool:
+        """Whether docker-py can read the engine's URL."""
+        return all(map(is_readable, EngineUrls.of(self._parameters.get("docker_url"))))
 
     def image(self) -> Step:
         """Find the image's full name and registry."""

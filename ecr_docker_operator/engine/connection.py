@@ -125,10 +125,11 @@ def _is_about_an_engine(error: Exception, url: str) -> bool:
         return "/_ping" in str(error)
     if isinstance(error, OSError):  # also the errors of requests
         return True
-    return type(error).__module__.startswith("paramiko.") or (isinstance(error, ValueError) and not _is_readable(url))
+    return type(error).__module__.startswith("paramiko.") or (isinstance(error, ValueError) and not is_readable(url))
 
 
-def _is_readable(url: str) -> bool:
+def is_readable(url: str) -> bool:
+    """Return whether docker-py can read *url*, which says nothing about an engine there."""
     try:
         parse_host(url)
     except (ValueError, DockerException):

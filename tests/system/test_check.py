@@ -273,13 +273,13 @@ def test_configuration_that_cannot_be_read(name: str, stand: Stand, tmp_path: Pa
     ids=["empty", "url", "registry-id", "region-name", "no-region", "tls-files", "upper-case"],
 )
 def test_input_that_cannot_be_right(image: str, parameters: dict[str, Any], stand: Stand) -> None:
-    """Contradictory parameters, and names that the engine refuses, fail with the task's error message."""
+    """Contradictory parameters, and names that the engine refuses: the task's error message, and status 2."""
     stand.registry.serve(HOST, ACCOUNT, REGION)
     status, lines, errors = check(image, *options(parameters))
     with pytest.raises(EcrError) as caught:
         EcrDockerOperator(task_id="task", image=image, dag=DAG("dag", schedule=None), **parameters).execute({})
     assert (lines[-1][0], lines[-1][2]) == ("✗", str(caught.value))
-    assert (status, errors) == (1, "")
+    assert (status, errors) == (2, "")
 
 
 @pytest.mark.usefixtures("asking")

@@ -83,10 +83,10 @@ def test_arguments_that_cannot_be_right(arguments: list[str], capfd: pytest.Capt
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_impossible_arguments(arguments: list[str], words: str, capfd: pytest.CaptureFixture[str]) -> None:
-    """Arguments that cannot be right anywhere end with status 1, after the step that says why."""
+    """Arguments that cannot be right anywhere end with status 2, after the step that says why."""
     with pytest.raises(SystemExit) as ended:
         main(["check", *arguments])
-    assert ended.value.code == 1
+    assert ended.value.code == 2
     assert words in capfd.readouterr().out.splitlines()[-1]
 
 
