@@ -35,6 +35,8 @@ LAYER_REFUSED = "A layer was refused, although AWS gives it to this identity"
 """The same for a layer, which Amazon ECR redirects to Amazon S3."""
 NO_TOKEN = "AWS answered without a token of the form 'user:password' in base64"  # noqa: S105 - likewise
 """Our message for an answer without a valid token (Amazon ECR API Reference, "AuthorizationData")."""
+NO_END = "no complete answer within"
+"""Our message for an answer of AWS that starts in time, but does not end (aws/deadline.py)."""
 NO_PLATFORM = "There is no image for the platform that the engine runs"
 """Our message for :data:`OTHER_PLATFORM`."""
 NO_CONFIGURATION = "the engine could not read the image's configuration, and does not say why"
@@ -105,6 +107,7 @@ AWS = (
         ("Failed to connect to proxy URL",),
         "Check the proxy that is set in the worker's environment or in botocore_config.",
     ),
+    Hint((NO_END,), f"Check what answers in place of AWS or slows it down: a proxy or the network. {_RETRY}"),
     Hint(
         ("Read timeout on endpoint URL",),
         "The task can be tried again; read_timeout in botocore_config is how long it waits.",

@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ecr_docker_operator.aws.deadline import call, longest_call, within
 from ecr_docker_operator.compat import is_missing_connection, require
 from ecr_docker_operator.ecr.registry import find_partition
 from ecr_docker_operator.errors import EcrInputError
@@ -93,7 +94,7 @@ class AwsIdentity:
         :param registry: registry that sets the region of the call.
         """
         client = self._client(registry, "sts", retries={"mode": "standard", "total_max_attempts": 2})
-        return str(client.get_caller_identity()["Arn"])
+        return str(call(client.get_caller_identity)["Arn"])
 
     def client(self, registry: EcrRegistry, **options: Any) -> Any:
         """Return a boto3 client of the service that issues the registry's tokens.
@@ -119,7 +120,8 @@ class AwsIdentity:
         connection.botocore_config = config = Config(**DEFAULT_CONFIG).merge(hook.config).merge(Config(**options))
         if registry.fips:
             config = config.merge(Config(use_fips_endpoint=True))
-        session = hook.get_session()
+        # With a role, it calls AWS STS.
+        session = within(longest_call(config), hook.get_session)
         ModelLoader.install(session)
         # Not get_client_type: it inspects the whole stack twice to name the caller, which doubles the time of a
         # login.

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ecr_docker_operator import hints
+from ecr_docker_operator.aws.deadline import call
 from ecr_docker_operator.aws.token import quiet_parser
 from ecr_docker_operator.ecr.reference import repository_of, split_image
 
@@ -98,7 +99,7 @@ def ask_about_image(image: str, registry: EcrRegistry, identity: AwsIdentity) ->
             answers.append(None)
 
     context = copy_context()
-    # Connection time-outs do not limit a slow name server, or an answer that arrives byte by byte.
+    # No time-out of botocore limits a slow name server.
     thread = threading.Thread(target=lambda: context.run(ask), daemon=True)
     thread.start()
     thread.join(SECONDS)
@@ -129,7 +130,7 @@ def cache_prefixes(client: Any, registry: EcrRegistry) -> list[str]:
     found: list[str] = []
     more: dict[str, str] = {}
     while True:
-        answer = client.describe_pull_through_cache_rules(registryId=registry.registry_id, **more)
+        answer = call(client.describe_pull_through_cache_rules, registryId=registry.registry_id, **more)
         found += [rule["ecrRepositoryPrefix"] for rule in answer.get("pullThroughCacheRules") or []]
         if not answer.get("nextToken"):
             return found
@@ -183,7 +184,7 @@ class _Repository:
 
     def _get_batch(self, batch: Sequence[_ImageId]) -> dict[_ImageId, dict[str, Any] | str]:
         ids = [{kind: value} for kind, value in batch]
-        answer = self.client.batch_get_image(**self._place, imageIds=ids, acceptedMediaTypes=list(MEDIA_TYPES))
+        answer = call(self.client.batch_get_image, **self._place, imageIds=ids, acceptedMediaTypes=list(MEDIA_TYPES))
         only = ids[0] if len(ids) == 1 else {}
         found: dict[_ImageId, dict[str, Any] | str] = {}
         for failure in answer.get("failures") or []:
@@ -196,7 +197,7 @@ class _Repository:
 
     def _ask_for_layer(self, digest: str) -> str:
         try:
-            self.client.get_download_url_for_layer(**self._place, layerDigest=digest)
+            call(self.client.get_download_url_for_layer, **self._place, layerDigest=digest)
         except self.client.exceptions.ClientError as error:
             return self._refusal(error)
         return ""

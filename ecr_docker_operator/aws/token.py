@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from docker.auth import encode_header
 
 from ecr_docker_operator import hints
+from ecr_docker_operator.aws.deadline import call
 from ecr_docker_operator.compat import mask_secret
 from ecr_docker_operator.errors import EcrTokenError
 
@@ -82,11 +83,11 @@ def fetch_credentials(registry: EcrRegistry, identity: AwsIdentity) -> EcrCreden
 def _get_authorization_token(registry: EcrRegistry, identity: AwsIdentity) -> dict[str, Any]:
     try:
         with quiet_parser():
-            answer = identity.client(registry).get_authorization_token()
+            answer = call(identity.client(registry).get_authorization_token)
     except Exception as error:  # also ValueError, TypeError and NotImplementedError, for bad settings
-        answer = _words(error)
-        step = hints.next_step(hints.AWS, f"{answer} HTTP status {_status(error)}", **_hint_names(registry))
-        raise EcrTokenError.refused(str(registry), identity.describe(), answer, step) from error
+        words = _words(error)
+        step = hints.next_step(hints.AWS, f"{words} HTTP status {_status(error)}", **_hint_names(registry))
+        raise EcrTokenError.refused(str(registry), identity.describe(), words, step) from error
     data = answer.get("authorizationData")
     # ECR returns a list, ECR Public a single object.
     if isinstance(data, list) and data:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ecr_docker_operator import EcrTokenError
 from tests.reliability.case import Case, Scene, while_set
 from tests.reliability.identity_cases import NO_TOKEN, REFUSED
-from tests.reliability.sockets import full, silent
+from tests.reliability.sockets import dripping, full, silent
 from tests.stand.aws import AwsError
 from tests.stand.certificates import Authority
 
@@ -122,6 +122,15 @@ CASES = [
         endpoint_is(silent),
         EcrTokenError,
         {"botocore_config": IMPATIENT},
+    ),
+    Case(
+        "an answer that does not end",
+        f"{NO_TOKEN} no complete answer within 13 s. "
+        "Check what answers in place of AWS or slows it down: a proxy or the network. The task can be tried again.",
+        endpoint_is(dripping),
+        EcrTokenError,
+        # A busy machine may take longer than half a second from one byte to the next.
+        {"botocore_config": {**IMPATIENT, "read_timeout": 3}},
     ),
     Case(
         "no connection in time",

@@ -42,6 +42,6 @@ def test_words_are_botocores() -> None:
         Config(nonsense=1)
     said += inspect.getsource(botocore.parsers)
     said += f" {unknown.value} {os.strerror(errno.ENOENT)} <html <!doctype"
-    ours = {hints.NO_TOKEN, "//sts.", "HTTP status 5", "Signature expired", "Signature not yet current"}
+    ours = {hints.NO_TOKEN, hints.NO_END, "//sts.", "HTTP status 5", "Signature expired", "Signature not yet current"}
     quoted = {piece for row in hints.AWS for piece in row.pieces if not piece.startswith("(")} - ours
     assert {piece for piece in quoted if piece not in said} == set()

@@ -26,6 +26,7 @@ from ecr_docker_operator.aws.identity import AwsIdentity
 from ecr_docker_operator.aws.token import EcrCredentials, collection_paused, fetch_credentials, quiet_parser
 from ecr_docker_operator.ecr.registry import EcrRegistry, find_partition
 from tests.airflow_names import Connection
+from tests.reliability.sockets import dripping
 from tests.stand.aws import AwsError
 from tests.stand.hosts import ACCOUNT, OTHER_ACCOUNT
 from tests.unit.test_registry import PRIVATE
@@ -99,6 +100,21 @@ def test_identity_is_the_connections(aws: Aws, monkeypatch: pytest.MonkeyPatch) 
         ("AssumeRole", worker.arn),
         ("GetAuthorizationToken", assumed),
     ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("role", ["", f"arn:aws:iam::{OTHER_ACCOUNT}:role/puller"], ids=["token", "role"])
+def test_an_answer_that_does_not_end(role: str, aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWS and AWS STS that send byte after byte without end: the call ends when botocore's last attempt would have."""
+    del aws
+    extra = json.dumps({"role_arn": role} if role else {})
+    monkeypatch.setenv("AIRFLOW_CONN_OTHER", Connection(conn_id="x", conn_type="aws", extra=extra).get_uri())
+    config = {"connect_timeout": 1, "read_timeout": 3, "retries": {"mode": "standard", "total_max_attempts": 1}}
+    with dripping() as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        identity = AwsIdentity("other", botocore_config=config)
+        with pytest.raises(EcrTokenError, match=r"no complete answer within 9 s\. Check what answers in place of AWS"):
+            fetch_credentials(REGISTRY, identity)
 
 
 def test_missing_connection_is_the_workers_own_identity(aws: Aws) -> None:

@@ -1,0 +1,80 @@
+"""An end for calls to AWS: botocore's time-outs do not limit an answer that arrives byte by byte."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ecr_docker_operator import hints
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+_DEFAULT_SECONDS, _DEFAULT_ATTEMPTS = 60, 5
+_LONGEST_PAUSE = 20
+_SPARE = 5
+
+
+class _Interrupt(BaseException):
+    """Not an ``Exception``, which botocore would take for a failed attempt."""
+
+
+def call(operation: Callable[..., dict[str, Any]], **parameters: Any) -> dict[str, Any]:
+    """Return AWS's answer to one call, which ends after :func:`longest_call`.
+
+    :param operation: method of a boto3 client.
+    :raises TimeoutError: if the answer is not complete by then.
+    :raises Exception: botocore's errors.
+    """
+    client: Any = operation.__self__  # type: ignore[attr-defined]
+    return within(longest_call(client.meta.config), lambda: operation(**parameters))
+
+
+def within(seconds: float | None, action: Callable[[], T]) -> T:
+    """Return the result of *action*; if it takes longer than *seconds*, interrupt it where it next runs Python code.
+
+    It runs in the thread of the caller, so that neither a thread nor a connection is left behind. It is not interrupted
+    while it waits inside C code, for which botocore has time-outs.
+
+    :param seconds: how long it may take; ``None``: without limit.
+    :raises TimeoutError: if it takes longer.
+    """
+    if seconds is None:
+        return action()
+    timer = threading.Timer(seconds, _interrupt, [threading.get_ident()])
+    timer.daemon = True
+    try:
+        timer.start()
+        try:
+            return action()
+        finally:
+            timer.cancel()
+            timer.join()  # an interrupt that was raised just now arrives here
+    except _Interrupt:
+        msg = f"{hints.NO_END} {seconds:g} s"
+        raise TimeoutError(msg) from None
+
+
+def longest_call(config: Any) -> float | None:
+    """Return the seconds after which a call has ended, if each attempt and pause takes as long as botocore allows.
+
+    5 s more are for credentials and the name server. ``None``: the configuration sets no limit.
+
+    :param config: a ``botocore.config.Config`` (botocore documentation, "Config Reference" and "Retries").
+    """
+    timeouts = [getattr(config, name, _DEFAULT_SECONDS) for name in ("connect_timeout", "read_timeout")]
+    if None in timeouts:
+        return None
+    retries = getattr(config, "retries", None) or {}
+    # botocore turns "max_attempts" into the other, which counts the first attempt, too.
+    attempts = retries.get("total_max_attempts", retries.get("max_attempts", _DEFAULT_ATTEMPTS - 1) + 1)
+    pauses = sum(min(2**number, _LONGEST_PAUSE) for number in range(attempts - 1))
+    return float(attempts * sum(timeouts) + pauses + _SPARE)
+
+
+def _interrupt(thread: int) -> None:
+    """Raise an exception in *thread* (Python/C API, "PyThreadState_SetAsyncExc")."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(_Interrupt))
