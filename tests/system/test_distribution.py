@@ -111,6 +111,15 @@ def test_wheel_holds_the_package_alone(built: Path) -> None:
     assert "ecr_docker_operator/py.typed" in names
 
 
+def test_sdist_holds_its_tests(built: Path, tmp_path: Path) -> None:
+    """All tests are found in the unpacked sdist, and those that read the project's files pass there."""
+    [sdist] = built.glob("*.tar.gz")
+    run("tar", "-xf", str(sdist), "-C", str(tmp_path))
+    [project] = tmp_path.iterdir()
+    run(sys.executable, "-m", "pytest", "-q", "--collect-only", cwd=project)
+    run(sys.executable, "-m", "pytest", "-q", "tests/unit/test_documents.py", "tests/unit/test_recipes.py", cwd=project)
+
+
 def test_providers_list(installed: Path, tmp_path: Path) -> None:
     """Airflow lists the package among its providers."""
     printed = run(
