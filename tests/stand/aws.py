@@ -320,7 +320,6 @@ def _sign(request: AWSRequest, identity: Identity, service: str, region: str, si
 class _Handler(BaseHTTPRequestHandler):
     aws: ClassVar[Aws]
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # Nagle's algorithm delays the body of an answer
 
     def handle(self) -> None:
         # One round trip for TCP, one for TLS 1.3 (RFC 8446, 2).

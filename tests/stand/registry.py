@@ -238,7 +238,6 @@ class _Handler(BaseHTTPRequestHandler):
     registry: ClassVar[Registry]
     tls: ClassVar[ssl.SSLContext]
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # Nagle's algorithm delays the body of an answer
 
     def setup(self) -> None:
         # One round trip for TCP, one for TLS 1.3 (RFC 8446, 2).
