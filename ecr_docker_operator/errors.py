@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-SHOWN = 300
-"""Most characters of a value in a message."""
-
+SHOWN, LONGEST = 300, 1000
+"""Most characters of a value, and of somebody else's words, in a message."""
+_READ = 4000
+"""Most characters that are read of an answer: it may come from anybody, and reading it must not take long."""
 
 _ANY_TEXT = re.IGNORECASE | re.DOTALL
+_HTML = re.compile(r"<(?:!doctype|html|head|body|title|h[1-6]|div|p|center|pre)\b", re.IGNORECASE)
 
 
 class EcrError(AirflowException):
@@ -230,7 +232,10 @@ class EcrPullError(EcrError):
 
 
 class EcrEngineError(EcrError):
-    """The Docker engine cannot be reached, or the connection was lost."""
+    """The Docker engine cannot be reached, the connection was lost, or something else answered."""
+
+    other_answer: str | None = None
+    """What something else than a Docker engine answered."""
 
     @classmethod
     def not_connected(cls, answers: Mapping[str, str], *, untried: bool = False) -> EcrEngineError:
@@ -257,14 +262,18 @@ class EcrEngineError(EcrError):
     @classmethod
     def not_docker(cls, url: str, answer: str) -> EcrEngineError:
         """Return the error for an answer that did not come from a Docker engine."""
-        return cls(
+        error = cls(
             f"{url}: something else than a Docker engine answered. {_sentence(answer)} "
             "Check what is between the worker and the engine, such as a proxy, and whether it allows the request."
         )
+        error.other_answer = _sentence(answer)
+        return error
 
     def for_image(self, image: str) -> EcrEngineError:
         """Return the same error, with the name of the image in front."""
-        return type(self)(f"{image}: not pulled. {self}")
+        error = type(self)(f"{image}: not pulled. {self}")
+        error.other_answer = self.other_answer
+        return error
 
 
 class EcrStartError(EcrError, APIError):
@@ -330,20 +339,24 @@ def printable(text: str) -> str:
 
 def _without_html(text: str) -> str:
     """Return the title of a page of HTML, else its first words; other text is unchanged."""
-    if not re.search(r"<(!doctype|html|head|body|title)\b", text, re.IGNORECASE):
-        return text
+    text = text[:_READ]
+    if not _HTML.search(text):
+        return _cut(text, LONGEST)
     title = re.search(r"<title[^>]*>(.*?)</title", text, _ANY_TEXT)
     words = re.sub(r"<(script|style)\b.*?</\1\s*>|<[^>]*>?", " ", (title and title[1].strip()) or text, flags=_ANY_TEXT)
-    shown = " ".join(html.unescape(words).split())[:SHOWN]
-    before = text.partition("<")[0].rstrip(' "')
+    shown = _cut(" ".join(html.unescape(words).split()), SHOWN)
+    before = _cut(text.partition("<")[0].rstrip(' "'), LONGEST)
     return f"{before} a page of HTML: {shown or 'without words'}".strip()
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+    return _cut(repr(value), SHOWN)
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[:length].rstrip()}…"
 
 
 def _sentence(text: str) -> str:
     text = printable(_without_html(text).strip())
-    return text if text.endswith((".", "!", "?")) else f"{text}."
+    return text if text.endswith((".", "!", "?", "…")) else f"{text}."

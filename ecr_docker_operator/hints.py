@@ -36,7 +36,13 @@ LAYER_REFUSED = "A layer was refused, although AWS gives it to this identity"
 NO_TOKEN = "AWS answered without a token of the form 'user:password' in base64"  # noqa: S105 - likewise
 """Our message for an answer without a valid token (Amazon ECR API Reference, "AuthorizationData")."""
 NO_END = "no complete answer within"
-"""Our message for an answer of AWS that starts in time, but does not end (aws/deadline.py)."""
+"""Our message for an answer of AWS that starts in time, but does not end (aws/calls.py)."""
+NO_HEADER = "An access key or session token has a character that HTTP does not allow, such as a line break"
+"""Our message in place of http.client's, which shows the credential (aws/calls.py)."""
+UNREADABLE_SETTINGS = "The credentials or settings cannot be used"
+"""Our message in front of an error of Python's, raised before AWS is called (aws/calls.py)."""
+UNREADABLE_ANSWER = "An answer cannot be read"
+"""The same, raised by the call."""
 NO_PLATFORM = "There is no image for the platform that the engine runs"
 """Our message for :data:`OTHER_PLATFORM`."""
 NO_CONFIGURATION = "the engine could not read the image's configuration, and does not say why"
@@ -52,6 +58,11 @@ _SSO = "Log in with 'aws sso login' where the worker runs, or give it a role."
 _OIDC = (
     "Check that an OIDC provider in IAM has the issuer and the audience of the web identity's token, and that the "
     "token is fresh."
+)
+_PROFILE = "Correct the profile in ~/.aws/config or ~/.aws/credentials, where the worker runs."
+_FILE = (
+    "Check that the worker has this file, which its AWS settings name, such as AWS_WEB_IDENTITY_TOKEN_FILE or a "
+    "credential_process, and may read it."
 )
 _NOT_AWS = "Check what answers in place of AWS: a proxy, a login page, or the endpoint URL if one is configured."
 _THROTTLED = "Let fewer tasks pull at once, or ask AWS for a higher quota."
@@ -98,11 +109,14 @@ AWS = (
         ("Unable to locate credentials",),
         "Give the worker a role, or name a connection with credentials in aws_conn_id.",
     ),
+    Hint(("Partial credentials found", "assume-role"), _PROFILE),
     Hint(("Partial credentials found",), "Complete the credentials: a key id and a secret key belong together."),
     Hint(
         ("The config profile", "could not be found"),
         "Add the profile on the worker, or name another in the AWS connection.",
     ),
+    Hint(("Unable to parse config file",), _PROFILE),
+    Hint((NO_HEADER,), "Correct it where the worker or the AWS connection gets its credentials from."),
     Hint(
         ("Failed to connect to proxy URL",),
         "Check the proxy that is set in the worker's environment or in botocore_config.",
@@ -112,15 +126,19 @@ AWS = (
         ("Read timeout on endpoint URL",),
         "The task can be tried again; read_timeout in botocore_config is how long it waits.",
     ),
+    Hint(
+        ("SSL validation failed", "[Errno"),
+        "Check that verify, or AWS_CA_BUNDLE, names a file with certificates that the worker has.",
+    ),
     Hint(("SSL validation failed",), "Set verify to the file with the certificates of the proxy that answers for AWS."),
     Hint(("Could not connect to the endpoint URL", "//sts."), _ENDPOINT % "sts"),
     Hint(("Could not connect to the endpoint URL",), _ENDPOINT % "ecr.api"),
     Hint(("Connect timeout on endpoint URL", "//sts."), _ENDPOINT % "sts"),
     Hint(("Connect timeout on endpoint URL",), _ENDPOINT % "ecr.api"),
-    Hint(
-        ("No such file or directory",),
-        "Check that the worker has this file, which its AWS settings name, such as AWS_WEB_IDENTITY_TOKEN_FILE.",
-    ),
+    Hint(("No such file or directory",), _FILE),
+    Hint(("Is a directory",), _FILE),
+    Hint(("Permission denied",), _FILE),
+    Hint(("profile",), _PROFILE),
     Hint(
         ("unexpected keyword argument",),
         "Correct that key, in config_kwargs of the AWS connection or in botocore_config.",
@@ -129,11 +147,22 @@ AWS = (
         ("Unknown region",),
         "Upgrade boto3: 1.37.27 is the first that knows the endpoints of the European Sovereign Cloud.",
     ),
+    Hint(
+        ("Invalid endpoint",), "Correct the endpoint URL, in the AWS connection, in AWS_ENDPOINT_URL or ~/.aws/config."
+    ),
+    Hint(("HTTP status 3",), _NOT_AWS),
     Hint(("HTTP status 5",), "The task can be tried again once AWS answers."),
     Hint((NO_TOKEN,), _NOT_AWS),
     Hint(("<html",), _NOT_AWS),
     Hint(("<!doctype",), _NOT_AWS),
     Hint(("Unable to parse response",), _NOT_AWS),
+    Hint(("Connection was closed before",), _NOT_AWS),
+    Hint((UNREADABLE_ANSWER,), f"{_NOT_AWS[:-1]}, and what gives the worker its credentials."),
+    Hint(
+        (UNREADABLE_SETTINGS,),
+        "Check the AWS connection's fields and extra, botocore_config, ~/.aws, and what gives the worker its "
+        "credentials.",
+    ),
 )
 
 _NOT_THERE = "Check the repository's name, and that this is its account and region."
@@ -279,6 +308,7 @@ ENGINE = (
     Hint(("Connection reset",), "Check what is between the worker and that host and port: it ended the connection."),
     Hint(("No route to host",), _UNREACHABLE),
     Hint(("Network is unreachable",), _UNREACHABLE),
+    Hint(("Timeout value",), "Correct timeout: a number of seconds above 0."),
     Hint(("bind address",), _URL),
     Hint(("protocol is",), _URL),
     Hint(("connection adapters",), _URL),

@@ -49,6 +49,10 @@ class EcrDockerHook(DockerHook):
     :raises EcrUpstreamError: when the client is created, if the installed docker-py is not supported.
     """
 
+    registry: EcrRegistry | None
+    """Registry of the task's image; for a hook in one's own code, that of the alias."""
+    alias: EcrRegistry | None
+    """Registry behind ``registry_host``."""
     _refusals: RefusalLog | None = None
     for_operator = False
     """Whether DockerOperator logs the items of the client's streams."""
@@ -74,7 +78,7 @@ class EcrDockerHook(DockerHook):
         self.identity = AwsIdentity(aws_conn_id, verify, botocore_config)
         if registry_host is None and (registry_id is not None or region_name is not None):
             raise EcrInputError.incomplete_alias(registry_host)
-        self.registry: EcrRegistry | None = find_alias(registry_host, registry_id, region_name)
+        self.registry = self.alias = find_alias(registry_host, registry_id, region_name)
 
     @classmethod
     def from_docker_hook(
@@ -83,6 +87,7 @@ class EcrDockerHook(DockerHook):
         *,
         identity: AwsIdentity,
         registry: EcrRegistry | None = None,
+        alias: EcrRegistry | None = None,
         engine_urls: EngineUrls,
         for_operator: bool = False,
         records_pull_times: bool = False,
@@ -93,6 +98,7 @@ class EcrDockerHook(DockerHook):
 
         :param identity: AWS identity that requests tokens.
         :param registry: registry of the task's image, also behind an alias; ``None`` if it is not in Amazon ECR.
+        :param alias: registry behind a host that is not one of Amazon ECR's; ``None`` without an alias.
         :param engine_urls: engine URLs of *hook*.
         :param for_operator: whether DockerOperator logs the items of the client's streams.
         :param records_pull_times: whether to make the engine record when it pulls an image.
@@ -106,6 +112,7 @@ class EcrDockerHook(DockerHook):
         ours = cast("EcrDockerHook", hook)
         ours.identity = identity
         ours.registry = registry
+        ours.alias = alias
         ours.engine_urls = engine_urls
         ours.for_operator = for_operator
         ours.records_pull_times = records_pull_times
@@ -143,7 +150,7 @@ class EcrDockerHook(DockerHook):
         return EcrClient.from_api_client(
             client,
             identity=self.identity,
-            alias=self.registry,
+            alias=self.alias,
             take_kill=self._take_kill,
             for_operator=self.for_operator,
             records_pull_times=self.records_pull_times,

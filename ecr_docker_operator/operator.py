@@ -120,10 +120,7 @@ class EcrDockerOperator(DockerOperator):
         self.botocore_config = botocore_config
         self.image_retention = image_retention
         self._validate_retention()
-        given = {name: getattr(self, name) for name in _CHECKED}
-        self._templates = frozenset(
-            n for n, value in given.items() if value is not None and reference.literal(value) is None
-        )
+        self._templates = templates_in({name: getattr(self, name) for name in _CHECKED})
         if isinstance(image, str) and not image.strip() and not self._may_be_empty(image):
             raise EcrInputError.image(image)
         reference.require_registry_of_alias(registry_host, registry_id, region_name)
@@ -187,6 +184,7 @@ class EcrDockerOperator(DockerOperator):
             hook,
             identity=self.resolve_identity(),
             registry=registry,
+            alias=reference.find_alias(self.registry_host, _text(self.registry_id), self.region_name),
             engine_urls=engine_urls,
             for_operator=True,
             records_pull_times=self.image_retention is not None,
@@ -218,13 +216,24 @@ class EcrDockerOperator(DockerOperator):
 
     def on_kill(self) -> None:
         """Stop the container, or prevent its start if the pull is still running."""
+        try:
+            hook = self.hook
+        except EcrInputError:  # nothing runs, and execute will raise it
+            return
         # Airflow 3 lets a task run for a few more seconds, in which its pull may end.
-        self.hook.start_nothing()
+        hook.start_nothing()
         try:
             super().on_kill()
         except NotFound as error:
             # With auto_remove="force", a task that timed out has already removed it.
             self.log.info("The container does not need to be stopped: %s", error.explanation)
+
+
+def templates_in(given: Mapping[str, Any]) -> frozenset[str]:
+    """Return the names of the parameters that are templates, or come from another task."""
+    return frozenset(
+        name for name in _CHECKED if given.get(name) is not None and reference.literal(given[name]) is None
+    )
 
 
 def _merged(values: list[Any]) -> Any:

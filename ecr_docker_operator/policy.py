@@ -220,7 +220,7 @@ def _own_parameters(cls: type) -> Iterator[str]:
 
 def _make(cls: type, defaults: dict[str, Any]) -> type:
     """Make the class that is *cls*, name included, but logs in to Amazon ECR."""
-    from ecr_docker_operator.operator import EcrDockerOperator  # noqa: PLC0415
+    from ecr_docker_operator.operator import EcrDockerOperator, templates_in  # noqa: PLC0415
 
     ours: type = EcrDockerOperator
     given = {**_defaults(ours), **defaults}
@@ -242,6 +242,7 @@ def _make(cls: type, defaults: dict[str, Any]) -> type:
     body = {
         **given,
         "made_of": cls,
+        "_templates": templates_in(defaults),
         "__init__": initialize,
         "__reduce_ex__": reduce,
         "__module__": cls.__module__,

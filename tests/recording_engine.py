@@ -55,8 +55,8 @@ class RecordingEngine:
         """Size of the pieces of that stream in bytes; 0: one item per piece."""
         self.pull_status, self.pull_answer = 200, ""
         """Status of a pull, and the message that replaces the stream for an error status."""
-        self.hangs_up: bytes | None = None
-        """Answer to a pull before the engine hangs up, if set."""
+        self.raw: dict[str, bytes] = {}
+        """Path -> answer, with its head, after which the engine hangs up."""
         self.once: tuple[int, str] | None = None
         """Status and message, or stream item, that answers only the next pull."""
         self.answers = dict(_ANSWERS)
@@ -96,8 +96,8 @@ class _Handler(BaseHTTPRequestHandler):
         login = json.loads(base64.urlsafe_b64decode(header)) if header else None
         body = json.loads(content) if content else {}
         self.engine.asked.append(Asked(self.command, path, parse_qs(url.query), body, login))
-        if path == "/images/create" and self.engine.hangs_up is not None:
-            self.wfile.write(self.engine.hangs_up)
+        if path in self.engine.raw:
+            self.wfile.write(self.engine.raw[path])
             self.close_connection = True
         elif path == "/images/create" and self.engine.once:
             (status, message), self.engine.once = self.engine.once, None

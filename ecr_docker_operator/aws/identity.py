@@ -6,7 +6,8 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ecr_docker_operator.aws.deadline import call, longest_call, within
+from ecr_docker_operator import hints
+from ecr_docker_operator.aws.calls import call, longest_call, readable, within
 from ecr_docker_operator.compat import is_missing_connection, require
 from ecr_docker_operator.ecr.registry import find_partition
 from ecr_docker_operator.errors import EcrInputError
@@ -104,6 +105,9 @@ class AwsIdentity:
         return self._client(registry, registry.service, **options)
 
     def _client(self, registry: EcrRegistry, service: str, **options: Any) -> Any:
+        return readable(lambda: self._make_client(registry, service, **options), hints.UNREADABLE_SETTINGS)
+
+    def _make_client(self, registry: EcrRegistry, service: str, **options: Any) -> Any:
         from botocore.config import Config
 
         from ecr_docker_operator.aws.model_loader import ModelLoader

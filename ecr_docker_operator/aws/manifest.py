@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ecr_docker_operator import hints
-from ecr_docker_operator.aws.deadline import call
+from ecr_docker_operator.aws.calls import call
 from ecr_docker_operator.aws.token import quiet_parser
 from ecr_docker_operator.ecr.reference import repository_of, split_image
 

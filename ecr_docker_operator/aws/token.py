@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from docker.auth import encode_header
 
 from ecr_docker_operator import hints
-from ecr_docker_operator.aws.deadline import call
+from ecr_docker_operator.aws.calls import call
 from ecr_docker_operator.compat import mask_secret
 from ecr_docker_operator.errors import EcrTokenError
 

@@ -160,6 +160,7 @@ def _check_image(arguments: argparse.Namespace) -> int:
     with _only_ours(verbose=verbose) as out:
         from ecr_docker_operator.check.steps import run  # noqa: PLC0415 - see above; Airflow may print on import
         from ecr_docker_operator.compat import use_database  # noqa: PLC0415
+        from ecr_docker_operator.errors import printable  # noqa: PLC0415
         from ecr_docker_operator.policy import describe  # noqa: PLC0415
 
         use_database()
@@ -167,7 +168,7 @@ def _check_image(arguments: argparse.Namespace) -> int:
         for step in run(**parameters):
             steps.append(step)
             if not as_json:
-                out.write(f"{_marks(out)[step.ok]} {step.name:<13} {step.text}\n")
+                out.write(f"{_marks(out)[step.ok]} {step.name:<13} {printable(step.text)}\n")
                 out.flush()
         policy = describe()
         if not as_json and policy != "off":

@@ -5,6 +5,7 @@ The steps run in the same order and with the same code as a task, so the first e
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC
 from functools import cached_property
@@ -16,7 +17,7 @@ from ecr_docker_operator.aws.manifest import ask_about_image
 from ecr_docker_operator.aws.token import EcrCredentials, fetch_credentials
 from ecr_docker_operator.compat import DAG
 from ecr_docker_operator.ecr.reference import split_image
-from ecr_docker_operator.engine.connection import EngineUrls, is_readable
+from ecr_docker_operator.engine.connection import EngineUrls, is_readable, odd_answers_explained
 from ecr_docker_operator.engine.container import ARCHITECTURES, COMPATIBLE
 from ecr_docker_operator.engine.pull import ImageRequest
 from ecr_docker_operator.errors import EcrEngineError, EcrInputError, EcrPullError, EcrTokenError, other_platform
@@ -66,7 +67,8 @@ def run(image: str, **parameters: Any) -> Iterator[Step]:
     )
     for step in steps:
         try:
-            done = step()
+            with check.odd_answers_explained():
+                done = step()
         except Exception as error:  # noqa: BLE001 - the task would fail with any error
             wrong = isinstance(error, EcrInputError) or (step == check.engine and not check.engine_is_named_well)
             done = Step(step.__name__, ok=False, text=str(error) or repr(error), wrong_usage=wrong)
@@ -91,8 +93,13 @@ class _Check:
     def __init__(self, image: str, parameters: Mapping[str, Any]) -> None:
         self._image = image
         self._parameters = parameters
+        self._client: EcrClient = cast("EcrClient", None)
         self._missing: Exception | None = None
         self._found: dict[str, Any] | None = None
+
+    def odd_answers_explained(self) -> AbstractContextManager[None]:
+        """Replace errors of Python's for odd answers of the engine; see there."""
+        return odd_answers_explained(self._client.engine_url) if self._client else nullcontext()
 
     @property
     def engine_is_named_well(self) -> bool:
@@ -120,9 +127,10 @@ class _Check:
 
     def engine(self) -> Step:
         """Connect to the engine, the first thing a task does."""
-        self._client: EcrClient = self._hook.get_conn()
-        self._version: dict[str, Any] = self._client.version()  # type: ignore[no-untyped-call]
-        url, version, runs = self._client.engine_url, self._version["Version"], "/".join(self._runs)
+        self._client = self._hook.get_conn()
+        with self.odd_answers_explained():
+            self._version: dict[str, Any] = self._client.version()  # type: ignore[no-untyped-call]
+            url, version, runs = self._client.engine_url, self._version["Version"], "/".join(self._runs)
         facts = {"url": url, "version": version, "platform": runs}
         return Step("engine", ok=True, text=f"{url}: version {version}, {runs}", facts=facts)
 
@@ -158,11 +166,11 @@ class _Check:
         try:
             self._found = self._ask()
         except EcrEngineError as error:
-            if not isinstance(error.__cause__, APIError):
+            if error.other_answer is None:
                 raise
             text = (
                 "not known: the engine does not ask the registry, which Podman cannot do and a proxy may forbid. "
-                f"{error.__cause__}"
+                f"{error.other_answer}"
             )
             return Step("registry", ok=None, text=text)
         except (EcrPullError, APIError) as error:

@@ -14,14 +14,20 @@ from docker.api.client import APIClient
 from docker.errors import APIError, ImageNotFound, InvalidVersion, NotFound
 
 from ecr_docker_operator.aws.token import collection_paused
+from ecr_docker_operator.ecr import reference
 from ecr_docker_operator.ecr.reference import repository_of, split_image
-from ecr_docker_operator.engine.connection import engine_url, lost_connection_explained
+from ecr_docker_operator.engine.connection import (
+    engine_url,
+    lost_connection_explained,
+    odd_answers_explained,
+    require_docker,
+)
 from ecr_docker_operator.engine.container import exit_reason
 from ecr_docker_operator.engine.logins import EcrAuthConfig, check_upstream, logins_removed_from_errors
 from ecr_docker_operator.engine.progress import log_progress
-from ecr_docker_operator.engine.pull import ImageRequest, is_from_docker
+from ecr_docker_operator.engine.pull import ImageRequest
 from ecr_docker_operator.engine.retention import record_pull_time
-from ecr_docker_operator.errors import EcrKilledError, EcrStartError
+from ecr_docker_operator.errors import EcrEngineError, EcrKilledError, EcrStartError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,15 +110,18 @@ class EcrClient(APIClient):
         return ["driver-type", "io.containerd.snapshotter.v1"] in status
 
     def send(self, request: PreparedRequest, **kwargs: Any) -> Any:
-        """Send a request.
+        """Send a request to the engine, and nowhere else: a redirection is not followed.
 
-        :raises EcrEngineError: if the connection is lost, or the engine does not answer in time.
+        :raises EcrEngineError: if the connection is lost, the engine does not answer in time, or what answers is no
+            Docker engine.
         :raises EcrKilledError: if the task was killed, and the request would start a container or a service.
         """
         if request.method == "POST" and _STARTS.search(request.path_url) and self.take_kill():
             raise EcrKilledError
-        with lost_connection_explained(self.engine_url):
-            return super().send(request, **kwargs)
+        with lost_connection_explained(self.engine_url), logins_removed_from_errors():
+            response = super().send(request, **{**kwargs, "allow_redirects": False})
+            require_docker(response, self.engine_url)
+        return response
 
     def reload_config(self, *args: Any, **kwargs: Any) -> None:
         """Read the worker's own logins again."""
@@ -218,8 +227,10 @@ class EcrClient(APIClient):
     def _try_to_inspect(image: str, inspect: Callable[[str], Any]) -> None:
         try:
             inspect(image)
-        except (APIError, InvalidVersion) as error:
-            if isinstance(error, APIError) and error.is_client_error() and is_from_docker(error):
+        except (APIError, InvalidVersion, EcrEngineError) as error:
+            if isinstance(error, EcrEngineError) and error.other_answer is None:
+                raise
+            if isinstance(error, APIError) and error.is_client_error():
                 raise
             # Nodes may reach a registry that their manager cannot reach.
             log.warning("%s: its registry could not be asked before the service is created: %s", image, error)
@@ -239,7 +250,8 @@ class EcrClient(APIClient):
         """
         self.started = False
         request = partial(super().images, name, *args, **kwargs)
-        return self._ask(name or "", request, lambda _: _asked_again(request))
+        with odd_answers_explained(self.engine_url):
+            return self._ask(name or "", request, lambda _: _asked_again(request))
 
     def create_container(self, image: str, *args: Any, **kwargs: Any) -> Any:
         """Create a container; if its image was removed since it was pulled, pull it again.
@@ -256,7 +268,9 @@ class EcrClient(APIClient):
     def _create_container(self, request: Callable[[], Any], image: ImageRequest) -> Any:
         for pulls_left in reversed(range(PULLS + 1)):
             try:
-                return request()
+                with odd_answers_explained(self.engine_url):
+                    created = request()
+                    return {**created, "Id": created["Id"]}  # which DockerOperator needs
             except APIError as error:
                 if not pulls_left or not _image_is_gone(error):
                     raise EcrStartError.refused(image.image, error) from error
@@ -291,9 +305,10 @@ class EcrClient(APIClient):
         The engine uses the same field for errors while it waits (Docker Engine API, "Wait for a container"), and
         DockerOperator shows it.
         """
-        result = super().wait(container, *args, **kwargs)
-        if result["StatusCode"] == 0 or result.get("Error"):
-            return result
+        with odd_answers_explained(self.engine_url):
+            result = super().wait(container, *args, **kwargs)
+            if result["StatusCode"] == 0 or result.get("Error"):
+                return result
         try:
             found = self.inspect_container(container)
             on_ecr = self._auth_configs.find_registry_of(found["Config"]["Image"])
@@ -306,6 +321,8 @@ class EcrClient(APIClient):
     def _ask(self, image: str, request: Callable[[], Any], ecr_request: Callable[[ImageRequest], Any]) -> Any:
         """Send *request*, or *ecr_request* if *image* is in Amazon ECR."""
         logins: EcrAuthConfig = self._auth_configs
+        if image:
+            reference.validate(image, None, None, logins.alias.host if logins.alias else None)
         registry = logins.find_registry_of(image)
         if registry is None:
             return request()

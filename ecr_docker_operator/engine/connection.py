@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 import urllib3
-from docker.errors import APIError, DockerException, InvalidConfigFile
+from docker.errors import APIError, DockerException, InvalidConfigFile, StreamParseError
 from docker.utils.utils import parse_host
 
 from ecr_docker_operator.compat import AirflowException
@@ -27,6 +27,11 @@ _LOST = (
     requests.exceptions.ChunkedEncodingError,
     urllib3.exceptions.HTTPError,
 )
+
+
+_NO_PING = "Failed to ping host"
+"""The start of DockerHook's message if something else than "OK" is the answer to its first request."""
+_REDIRECTION, _NOT_MODIFIED, _ERROR = 300, 304, 400
 
 
 def engine_url(client: APIClient) -> str:
@@ -98,11 +103,9 @@ class RefusalLog:
                 self._urls.last = -1
                 try:
                     return connect()
-                except AirflowException:
-                    if len(self._refusals) < len(self._urls):  # about an Airflow connection
-                        raise
-                    raise self._not_connected() from self._refusals[-1]
                 except Exception as error:
+                    if isinstance(error, AirflowException) and len(self._refusals) == len(self._urls) > 0:
+                        raise self._not_connected() from self._refusals[-1]
                     if not _is_about_an_engine(error, self._urls[len(self._refusals)]):
                         raise
                     self._refusals.append(error)
@@ -124,6 +127,9 @@ def _is_about_an_engine(error: Exception, url: str) -> bool:
     if isinstance(error, APIError):
         return "/_ping" in str(error)
     if isinstance(error, OSError):  # also the errors of requests
+        return True
+    # docker-py expects that an error is a JSON object, and fails while it reads another.
+    if str(error).startswith(_NO_PING) or isinstance(error.__context__, requests.HTTPError):
         return True
     return type(error).__module__.startswith("paramiko.") or (isinstance(error, ValueError) and not is_readable(url))
 
@@ -147,6 +153,45 @@ def lost_connection_explained(url: str) -> Iterator[None]:
         yield
     except _LOST as error:
         raise EcrEngineError.lost(url, _words(error)) from error
+
+
+def require_docker(response: requests.Response, url: str) -> None:
+    """Check that the engine at *url* answered, which sends errors as JSON (Docker Engine API, "Errors").
+
+    :raises EcrEngineError: if it was something else, such as a proxy or a login page.
+    """
+    status = response.status_code
+    if status < _REDIRECTION or status == _NOT_MODIFIED:
+        if "text/html" not in response.headers.get("Content-Type", ""):
+            return
+        said = response.text
+    elif status < _ERROR:
+        said = f"a redirection to {response.headers.get('Location')}"
+    elif _is_error_of_docker(response):
+        return
+    else:
+        said = response.text
+    raise EcrEngineError.not_docker(url, f"{status} {response.reason}: {said}")
+
+
+@contextmanager
+def odd_answers_explained(url: str) -> Iterator[None]:
+    """Replace errors of Python's and docker-py's for an answer of another form than a Docker engine's.
+
+    :raises EcrEngineError: if there is such an error inside.
+    """
+    try:
+        yield
+    except (StreamParseError, ValueError, KeyError, TypeError) as error:
+        raise EcrEngineError.not_docker(url, f"{type(error).__name__}: {error}") from error
+
+
+def _is_error_of_docker(response: requests.Response) -> bool:
+    try:
+        answer = response.json()
+    except ValueError:
+        return False
+    return isinstance(answer, dict) and isinstance(answer.get("message"), str)
 
 
 def _words(error: BaseException) -> str:

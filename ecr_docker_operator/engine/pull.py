@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from docker.errors import APIError, StreamParseError
+from docker.errors import APIError
 
 from ecr_docker_operator import hints
 from ecr_docker_operator.aws.token import collection_paused
-from ecr_docker_operator.engine.connection import lost_connection_explained
+from ecr_docker_operator.engine.connection import lost_connection_explained, odd_answers_explained
 from ecr_docker_operator.engine.logins import logins_removed_from_errors
 from ecr_docker_operator.errors import EcrEngineError, EcrPullError, EcrTokenError
 
@@ -24,11 +24,6 @@ if TYPE_CHECKING:
     from ecr_docker_operator.ecr.registry import EcrRegistry
 
 log = logging.getLogger(__name__)
-
-
-def is_from_docker(error: APIError) -> bool:
-    """Return whether the answer came from a Docker engine, which sends errors as JSON (Docker Engine API, "Errors")."""
-    return error.response is None or "json" in error.response.headers.get("Content-Type", "")
 
 
 @dataclass(frozen=True)
@@ -80,15 +75,12 @@ class ImageRequest:
         """Replace errors of AWS and of the engine with ones that name the image and contain no login."""
         with logins_removed_from_errors():
             try:
-                yield
+                with odd_answers_explained(self.engine_url):
+                    yield
             except (EcrTokenError, EcrEngineError) as error:
                 raise error.for_image(self.image) from error.__cause__
             except APIError as error:
-                if not is_from_docker(error):
-                    raise self._not_docker(str(error.args[0])) from error
                 raise self.refused(str(error.explanation or error)) from error
-            except (StreamParseError, ValueError, KeyError) as error:  # from docker-py, for an answer that is not JSON
-                raise self._not_docker(repr(error)) from error
 
     def refused(self, answer: str) -> EcrPullError:
         """Return the error for the engine's *answer*; if the registry refused the image, ask AWS why."""
@@ -117,9 +109,6 @@ class ImageRequest:
 
     def _refused(self, answer: str, step: str) -> EcrPullError:
         return EcrPullError.refused(self.image, str(self.registry), self.identity.describe(), answer, step)
-
-    def _not_docker(self, answer: str) -> EcrEngineError:
-        return EcrEngineError.not_docker(self.engine_url, answer).for_image(self.image)
 
     def _send_again(self, request: Callable[[], Any], error: EcrPullError) -> Any:
         if not error.token_refused:

@@ -6,6 +6,7 @@ import errno
 import inspect
 import os
 
+import botocore.endpoint
 import botocore.exceptions
 import botocore.parsers
 import botocore.session
@@ -41,7 +42,10 @@ def test_words_are_botocores() -> None:
     with pytest.raises(TypeError) as unknown:
         Config(nonsense=1)
     said += inspect.getsource(botocore.parsers)
-    said += f" {unknown.value} {os.strerror(errno.ENOENT)} <html <!doctype"
-    ours = {hints.NO_TOKEN, hints.NO_END, "//sts.", "HTTP status 5", "Signature expired", "Signature not yet current"}
+    said += f" {unknown.value} <html <!doctype [Errno assume-role "
+    said += " ".join(map(os.strerror, (errno.ENOENT, errno.EISDIR, errno.EACCES)))
+    said += inspect.getsource(botocore.endpoint)
+    ours = {hints.NO_TOKEN, hints.NO_END, hints.NO_HEADER, hints.UNREADABLE_ANSWER, hints.UNREADABLE_SETTINGS}
+    ours |= {"//sts.", "HTTP status 3", "HTTP status 5", "Signature expired", "Signature not yet current"}
     quoted = {piece for row in hints.AWS for piece in row.pieces if not piece.startswith("(")} - ours
     assert {piece for piece in quoted if piece not in said} == set()

@@ -200,7 +200,7 @@ def test_pickle(engine: RecordingEngine, aws: Aws) -> None:
 @pytest.mark.parametrize("how", [{}, {"stream": True, "decode": True}], ids=["text", "items"])
 def test_engine_that_hangs_up(engine: RecordingEngine, aws: Aws, beginning: bytes, how: dict[str, bool]) -> None:
     """If an engine goes away during a pull, the error says so, and no frame in its chain has the token."""
-    engine.hangs_up = beginning
+    engine.raw["/images/create"] = beginning
     client = EcrDockerHook(base_url=engine.url, aws_conn_id=None).get_conn()
     with pytest.raises(
         EcrEngineError, match=f"^{IMAGE}: not pulled. {engine.url}: the connection .* was lost"

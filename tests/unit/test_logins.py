@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -166,10 +167,20 @@ def test_login_made_later_is_found(config: Path, engine: RecordingEngine) -> Non
 
 @pytest.mark.parametrize("host", [host for host in LOOK_ALIKES if host.strip() and "/" not in host], ids=ascii)
 def test_look_alike_gets_no_token(host: str, engine: RecordingEngine, aws: Aws) -> None:
-    """A host that only looks like Amazon ECR's gets no login, and AWS is not called."""
-    connect(engine).pull(f"{host}/app:1")
-    assert engine.passwords() == [None]
+    """A host that only looks like Amazon ECR's gets no login, and AWS is not called; with a blank, it is refused."""
+    hidden = host != host.strip()
+    with pytest.raises(EcrInputError, match="image: ") if hidden else nullcontext():
+        connect(engine).pull(f"{host}/app:1")
+    assert engine.passwords() == ([] if hidden else [None])
     assert aws.calls == []
+
+
+@pytest.mark.parametrize("image", [HOST, f"{HOST}/", f"{HOST}/App:1", f"{HOST}/app:", f"https://{HOST}/app:1"])
+def test_bad_name_in_ones_own_code(image: str, engine: RecordingEngine, aws: Aws) -> None:
+    """A name that no image on Amazon ECR can have is refused before anything is contacted, as by the operator."""
+    with pytest.raises(EcrInputError, match="image: "):
+        connect(engine).pull(image)
+    assert (engine.pulls(), aws.calls) == ([], [])
 
 
 def test_upper_case_host(engine: RecordingEngine, aws: Aws) -> None:

@@ -31,7 +31,7 @@ NOT_AWS = "Check what answers in place of AWS: a proxy, a login page, or the end
         ("<html></html>", "a page of HTML: without words."),
         ("<html><title></title><body>Blocked</body></html>", "a page of HTML: Blocked."),
         (f'error parsing response body: "{PAGE}"', "error parsing response body: a page of HTML: Log in & go on."),
-        (f"<html>{'very ' * 1000}long", f"a page of HTML: {('very ' * 60).strip()}."),
+        (f"<html>{'very ' * 1000}long", f"a page of HTML: {('very ' * 60).strip()}…"),
         ("a < b and c > d", "a < b and c > d."),
         ("<code>AccessDenied</code>", "<code>AccessDenied</code>."),
     ],

@@ -314,7 +314,7 @@ def test_not_an_engine(
     answer: bytes, how: dict[str, bool], client: APIClient, engine: RecordingEngine, aws: Aws
 ) -> None:
     """A response that no Docker engine would send is an engine error; AWS is not asked for the reason."""
-    engine.hangs_up = answer
+    engine.raw["/images/create"] = answer
     sentence = f"{IMAGE}: not pulled. {engine.url}: something else than a Docker engine answered. "
     with pytest.raises(EcrEngineError, match=f"^{re.escape(sentence)}.+ Check what is between") as caught:
         list(client.pull(IMAGE, **how))

@@ -151,7 +151,7 @@ def test_group_of_a_pull_that_fails(
     elif where == "stream":
         engine.stream = [*STREAM[:9], {"errorDetail": {"message": "boom"}}]
     else:
-        engine.hangs_up = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n"
+        engine.raw["/images/create"] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n"
     task = EcrDockerOperator(task_id="task", image=IMAGE, docker_url=engine.url)
     with pytest.raises(EcrError):
         task.execute({})

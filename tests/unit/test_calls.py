@@ -11,7 +11,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from ecr_docker_operator.aws.deadline import call, longest_call, within
+from ecr_docker_operator.aws.calls import call, longest_call, within
 from ecr_docker_operator.aws.identity import DEFAULT_CONFIG
 from tests.reliability.sockets import dripping
 

@@ -1,4 +1,4 @@
-"""An end for calls to AWS: botocore's time-outs do not limit an answer that arrives byte by byte."""
+"""What every call to AWS has: an end, and errors that contain no credential and do not show how Python found out."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ecr_docker_operator import hints
+from ecr_docker_operator.compat import AirflowException
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
 
+_NO_HEADER = "Invalid header value"
+"""The start of http.client's message for a header with a line break; the value follows, which may be a credential."""
+
 _DEFAULT_SECONDS, _DEFAULT_ATTEMPTS = 60, 5
-_LONGEST_PAUSE = 20
+_PAUSES = (1, 2, 4, 8, 16, 20)
+"""Longest pauses between attempts, in seconds; all later ones are as long as the last."""
 _SPARE = 5
 
 
@@ -22,15 +27,41 @@ class _Interrupt(BaseException):
     """Not an ``Exception``, which botocore would take for a failed attempt."""
 
 
+class UnreadableError(Exception):
+    """What AWS or the settings say cannot be used; in place of an error that is Python's, or contains a credential."""
+
+
 def call(operation: Callable[..., dict[str, Any]], **parameters: Any) -> dict[str, Any]:
     """Return AWS's answer to one call, which ends after :func:`longest_call`.
 
     :param operation: method of a boto3 client.
     :raises TimeoutError: if the answer is not complete by then.
-    :raises Exception: botocore's errors.
+    :raises Exception: as :func:`readable`.
     """
     client: Any = operation.__self__  # type: ignore[attr-defined]
-    return within(longest_call(client.meta.config), lambda: operation(**parameters))
+    seconds = longest_call(client.meta.config)
+    return readable(lambda: within(seconds, lambda: operation(**parameters)), hints.UNREADABLE_ANSWER)
+
+
+def readable(action: Callable[[], T], words: str) -> T:
+    """Return the result of *action*, which botocore or the amazon provider carries out.
+
+    :param words: what happened, if it raises an error of Python's.
+    :raises UnreadableError: for an error of Python's, such as for an answer that is a list; and for one that contains a
+        credential. It keeps nothing of that error, whose frames hold the answer.
+    :raises Exception: errors of botocore, of Airflow and of the system.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        return action()
+    except (BotoCoreError, ClientError, AirflowException, OSError, ImportError) as error:
+        if _NO_HEADER not in str(error):
+            raise
+        message = hints.NO_HEADER
+    except Exception as error:  # noqa: BLE001 - any, for what nobody expected
+        message = f"{words}: {type(error).__name__}: {error}"
+    raise UnreadableError(message)
 
 
 def within(seconds: float | None, action: Callable[[], T]) -> T:
@@ -71,7 +102,7 @@ def longest_call(config: Any) -> float | None:
     retries = getattr(config, "retries", None) or {}
     # botocore turns "max_attempts" into the other, which counts the first attempt, too.
     attempts = retries.get("total_max_attempts", retries.get("max_attempts", _DEFAULT_ATTEMPTS - 1) + 1)
-    pauses = sum(min(2**number, _LONGEST_PAUSE) for number in range(attempts - 1))
+    pauses = sum(_PAUSES[: attempts - 1]) + _PAUSES[-1] * max(attempts - 1 - len(_PAUSES), 0)
     return float(attempts * sum(timeouts) + pauses + _SPARE)
 
 
