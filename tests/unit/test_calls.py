@@ -1,9 +1,11 @@
-"""The end of a call to AWS, of which the answer does not end."""
+"""Calls to AWS: they end, and their errors contain no credential and nothing of Python's."""
 
 from __future__ import annotations
 
+import json
 import threading
 import time
+import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +13,21 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from ecr_docker_operator.aws.calls import call, longest_call, within
-from ecr_docker_operator.aws.identity import DEFAULT_CONFIG
+from ecr_docker_operator import EcrTokenError
+from ecr_docker_operator.aws.calls import UnreadableError, call, longest_call, within
+from ecr_docker_operator.aws.identity import DEFAULT_CONFIG, AwsIdentity
+from ecr_docker_operator.aws.token import fetch_credentials
+from ecr_docker_operator.ecr.registry import EcrRegistry
+from tests.airflow_names import Connection
 from tests.reliability.sockets import dripping
+from tests.stand.hosts import ACCOUNT
 
 if TYPE_CHECKING:
+    from tests.recording_engine import RecordingEngine
     from tests.stand.aws import Aws
+
+
+REGISTRY = EcrRegistry.private(ACCOUNT, "eu-west-1")
 
 
 def busy(seconds: float) -> str:
@@ -67,6 +78,66 @@ def test_answer_that_does_not_end(aws: Aws) -> None:
         assert time.monotonic() - began < 12
 
 
+def chain(error: BaseException) -> str:
+    """Return what an error and all errors before it say, with the variables of their frames but the test's own."""
+    found, seen = [], [error]
+    for each in seen:
+        frames = each.__traceback__.tb_next if each is error and each.__traceback__ else each.__traceback__
+        found += traceback.TracebackException(type(each), each, frames, capture_locals=True, compact=True).format()
+        seen += [before for before in (each.__cause__, each.__context__) if before and before not in seen]
+    return "".join(found)
+
+
+@pytest.mark.parametrize("name", ["AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID"])
+def test_credential_with_a_line_break(name: str, aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """http.client would show it; the error says what is wrong, and does not contain it."""
+    del aws
+    monkeypatch.setenv(name, "TOPSECRET\n")
+    with pytest.raises(EcrTokenError, match=r"such as a line break\. Correct it where") as caught:
+        fetch_credentials(REGISTRY, AwsIdentity(None))
+    assert "TOPSECRET" not in chain(caught.value)
+    with pytest.raises(UnreadableError, match="such as a line break") as unknown:
+        AwsIdentity(None).arn(REGISTRY)
+    assert "TOPSECRET" not in chain(unknown.value)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (None, "TypeError|AttributeError"),
+        ([], "AttributeError"),
+        ("x", "AttributeError|TypeError|ValueError"),
+        ({"authorizationData": ["x"]}, "AttributeError"),
+        ({"authorizationData": 5}, "TypeError"),
+        ({"authorizationData": [{"authorizationToken": "QVdTOlRPUFNFQ1JFVA==", "expiresAt": "soon"}]}, "ValueError"),
+    ],
+    ids=repr,
+)
+def test_odd_answer(answer: Any, said: str, engine: RecordingEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that botocore cannot read is said to be one, and not kept."""
+    engine.answers["/"] = (200, json.dumps(answer))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", engine.url.replace("tcp", "http"))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    with pytest.raises(EcrTokenError, match=f"An answer cannot be read: ({said}): .* Check what answers") as caught:
+        fetch_credentials(REGISTRY, AwsIdentity(None))
+    assert "QVdTOlRPUFNFQ1JFVA" not in chain(caught.value)
+
+
+@pytest.mark.parametrize(
+    "extra",
+    ["[1]", '{"config_kwargs": {"read_timeout": "x"}}', '{"role_arn": "x", "assume_role_method": "other"}'],
+)
+def test_odd_settings(extra: str, aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings that the provider cannot read are said to be ones, with where to look."""
+    monkeypatch.setenv("AIRFLOW_CONN_ODD", Connection(conn_id="x", conn_type="aws", extra=extra).get_uri())
+    if extra == "[1]":
+        monkeypatch.setenv("AIRFLOW_CONN_ODD", json.dumps({"conn_type": "aws", "extra": extra}))
+    with pytest.raises(EcrTokenError, match=r"settings cannot be used: .* Check the AWS connection's fields and extra"):
+        fetch_credentials(REGISTRY, AwsIdentity("odd"))
+    assert aws.tokens == []
+
+
 @pytest.mark.parametrize(
     ("config", "seconds"),
     [
@@ -76,6 +147,7 @@ def test_answer_that_does_not_end(aws: Aws) -> None:
         ({"retries": {"mode": "adaptive"}}, 5 * 120 + 15 + 5),
         ({"connect_timeout": 1, "read_timeout": 1.5, "retries": {"total_max_attempts": 1}}, 2.5 + 5),
         ({"read_timeout": None}, None),
+        ({"retries": {"total_max_attempts": 10**6}}, 10**6 * 120 + 31 + 20 * (10**6 - 6) + 5),
     ],
 )
 def test_longest_call(config: dict[str, Any], seconds: float | None, aws: Aws) -> None:
