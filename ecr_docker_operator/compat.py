@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
     from types import ModuleType
 
     from airflow.sdk import DAG
@@ -133,38 +135,74 @@ def dag_folders() -> Iterator[tuple[str, Path | str | Exception]]:
         yield "dags_folder", DAGS_FOLDER
         return
     try:
-        bundles = list(DagBundlesManager().get_all_dag_bundles())
+        manager = DagBundlesManager()
+        bundles = {bundle.name: bundle for bundle in manager.get_all_dag_bundles()}
+        # Airflow leaves out those that it cannot make; from 3.1 on, it names them.
+        names = manager.get_all_bundle_names() if hasattr(manager, "get_all_bundle_names") else bundles
     except Exception as error:  # noqa: BLE001 - the classes are the deployment's choice
         yield "dag_bundle_config_list", error
         return
-    for bundle in bundles:
+    for name in names:
         try:
+            bundle = bundles.get(name) or manager.get_bundle(name)
             bundle.initialize()
-            yield bundle.name, bundle.path
+            if not bundle.path.exists():
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(bundle.path))  # noqa: TRY301
+            yield name, bundle.path
         except Exception as error:  # noqa: BLE001 - as above
-            yield bundle.name, error
+            yield name, error
 
 
 def read_dags(folder: Path | str) -> tuple[list[Any], dict[str, str]]:
     """Return the DAGs of a folder or file as Airflow's DAG processor reads them, and the error of each broken file.
 
-    Cluster policies are applied, and ``.airflowignore`` is respected. Nothing is written to the database.
+    Cluster policies are applied, and ``.airflowignore`` is respected. Nothing is written to the database. What one file
+    does to the environment, the import path and the modules beside it has no effect on the next.
     """
     os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
-    # So that DAGs can import their neighbours.
-    if str(folder) not in sys.path:
-        sys.path.append(str(folder))
+    home = Path(folder) if Path(folder).is_dir() else Path(folder).parent
+    beside = (str(home), *_deployment_folder_of(home))
 
     class _Bag(find("DagBag", *_DAG_BAGS)):  # type: ignore[misc]
         def process_file(self, filepath: str, *args: Any, **kwargs: Any) -> Any:
             try:
-                return super().process_file(filepath, *args, **kwargs)
+                with _on_its_own(beside):
+                    return super().process_file(filepath, *args, **kwargs)
             except SystemExit as error:  # Airflow reads each file in a process of its own
                 self.import_errors[filepath] = f"SystemExit: {error}"
                 return []
 
     bag = _Bag(str(folder))
     return list(bag.dags.values()), dict(bag.import_errors)
+
+
+def _deployment_folder_of(folder: Path) -> Iterator[str]:
+    from airflow.settings import DAGS_FOLDER  # noqa: PLC0415 - only this command needs it
+
+    if folder.resolve().is_relative_to(Path(DAGS_FOLDER).resolve()):
+        yield DAGS_FOLDER
+
+
+@contextmanager
+def _on_its_own(folders: tuple[str, ...]) -> Iterator[None]:
+    """Let what is imported inside the block import its neighbours in *folders*, and leave this process as it was.
+
+    Airflow reads each file in a process of its own.
+    """
+    environment, path, modules = os.environ.copy(), sys.path.copy(), set(sys.modules)
+    sys.path += [folder for folder in folders if folder not in path]
+    try:
+        yield
+    finally:
+        sys.path[:] = path
+        if os.environ != environment:
+            os.environ.clear()
+            os.environ.update(environment)
+        for name in sys.modules.keys() - modules:
+            file = getattr(sys.modules[name], "__file__", None) or ""
+            # Airflow gives DAG files names that occur once.
+            if file.startswith(folders) and not name.startswith("unusual_prefix_"):
+                del sys.modules[name]
 
 
 __all__ = [

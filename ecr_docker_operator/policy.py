@@ -93,10 +93,12 @@ def is_on() -> bool:
 def describe() -> str:
     """Return whether the policy is on in this process, and with which settings."""
     try:
-        given = ", ".join(f"{name}={value!r}" for name, value in settings().items())
-        return f"on, with {given or 'the defaults'}" if is_on() else "off"
+        if is_on():
+            given = ", ".join(f"{name}={value!r}" for name, value in settings().items())
+            return f"on, with {given or 'the defaults'}"
     except Exception as error:  # noqa: BLE001 - AirflowClusterPolicyViolation, which is not imported
         return str(error)
+    return "off"
 
 
 @cache
@@ -167,11 +169,20 @@ def _may_be_on_ecr(task: Any) -> bool:
     # Most processes need none of it.
     from ecr_docker_operator.ecr.reference import find_registry, literal, split_image  # noqa: PLC0415
 
+    if not hasattr(task, "image") and sets_image(task.operator_class):
+        return True
     image = task.image if hasattr(task, "image") else getattr(task, "partial_kwargs", {}).get("image")
     known = literal(image)
     if known is None:  # until it is rendered
         return True
     return find_registry(split_image(known.strip())[0], None) is not None
+
+
+def sets_image(cls: type) -> bool:
+    """Return whether a subclass of DockerOperator has an ``__init__`` that may set or complete the image."""
+    written = getattr(cls, "made_of", None) or cls
+    maker = next(vars(parent)["__init__"] for parent in written.__mro__ if "__init__" in vars(parent))
+    return not maker.__module__.startswith(("airflow.providers.docker.", "ecr_docker_operator."))
 
 
 def _parameters_of_ours() -> set[str]:

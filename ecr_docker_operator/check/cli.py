@@ -147,7 +147,7 @@ def _check_dags(arguments: argparse.Namespace) -> int:
             write_json(report, out)
         elif report.found.dags or report.found.import_errors:
             write_table(report, out, _marks(out))
-    if not report.found.dags:
+    if not report.found.dags and not report.found.import_errors:
         sys.stderr.write(f"--dags: there is no DAG in {folder or 'the folders of this deployment'}.\n")
         return WRONG_USAGE
     return int(not report.ok)

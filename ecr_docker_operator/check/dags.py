@@ -160,7 +160,13 @@ class _Reader:
         connection = _given(task, "docker_conn_id")
         url = _given(task, "docker_url")
         here = not issubclass(cls, DockerSwarmOperator) and url in (None, self._default_url)
-        images = {id(image): image for image in map(self._image, _parameters(task, cls))}
+        if _is_mapped(task) and policy.sets_image(cls):
+            text = f"image is what {cls.__qualname__} makes of it"
+            name = _shown(_given(task, "image"))
+            found: Iterable[Image] = [self._by_name.setdefault((name, text), Image(name, state=LATER, text=text))]
+        else:
+            found = map(self._image, _parameters(task, cls))
+        images = {id(image): image for image in found}
         for image in images.values():
             image.on_default_engine |= here
             self.found.tasks.append(
@@ -245,7 +251,10 @@ _MISSING: Any = object()
 
 def _given(task: Any, name: str, default: Any = None) -> Any:
     if _is_mapped(task):
-        return task.partial_kwargs.get(name, getattr(task.operator_class, name, default))
+        # Airflow adds the last when the task runs.
+        places = (task.partial_kwargs, getattr(task.task_group, "default_args", {}), task.dag.default_args)
+        given = next((place[name] for place in places if name in (place or {})), _MISSING)
+        return getattr(task.operator_class, name, default) if given is _MISSING else given
     return getattr(task, name, default)
 
 
@@ -260,6 +269,8 @@ def _is_known(value: Any) -> bool:
 def _shown(value: Any) -> str:
     """Return a value of a task in a line; what the task before it returns, as its template."""
     text = str(value)
+    if "XComArg(" in text:  # without a template, for instance after .map()
+        return "what a task before it returns"
     return f"<{type(value).__name__}>" if text.startswith("<") else printable(text)
 
 

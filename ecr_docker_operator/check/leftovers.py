@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ecr_docker_operator.check.dags import ELSEWHERE
-from ecr_docker_operator.compat import AirflowNotFoundException
+from ecr_docker_operator.compat import is_missing_connection
 from ecr_docker_operator.hook import EcrDockerHook, is_for_ecr
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ecr_docker_operator.check.dags import Found, Task
+
+
+_PROVIDER = "airflow.providers.docker"
+_OURS = {
+    f"{_PROVIDER}.operators.docker.DockerOperator": ("DockerOperator", "Use EcrDockerOperator, or set"),
+    f"{_PROVIDER}.operators.docker_swarm.DockerSwarmOperator": (
+        "DockerSwarmOperator",
+        "Use EcrDockerSwarmOperator, or set",
+    ),
+    f"{_PROVIDER}.decorators.docker._DockerDecoratedOperator": ("@task.docker", "Use @task.ecr_docker, or set"),
+}
+"""The provider's operators -> how they are shown, and what is ours. Others are of libraries and of users."""
 
 
 @dataclass(frozen=True)
@@ -41,32 +54,34 @@ def _operators(found: Found) -> Iterator[Leftover]:
         if not task.logs_in and task.image.registry and task.image.registry.registry_id:
             by_class.setdefault(task.operator, []).append(task)
     for name, tasks in sorted(by_class.items()):
-        what = "does not log in to Amazon ECR by itself. Make it an EcrDockerOperator"
+        what = "does not log in to Amazon ECR by itself."
         if len(_names(tasks)) > 1:
-            what = "do not log in to Amazon ECR by themselves. Make them EcrDockerOperators"
-        text = f"{name}: {_count(tasks)} {what}, or set [ecr_docker] task_policy, which edits no DAG."
+            what = "do not log in to Amazon ECR by themselves."
+        shown, step = _OURS.get(name, (name, "Set"))
+        # Airflow makes up the name of a DAG file's module.
+        shown = re.sub(r"^unusual_prefix_[0-9a-f]+_", "", shown)
+        text = f"{shown}: {_count(tasks)} {what} {step} [ecr_docker] task_policy, which edits no DAG."
         yield Leftover("operator", name, text, _names(tasks))
 
 
 def _connections(found: Found) -> Iterator[Leftover]:
     by_connection: dict[str, list[Task]] = {}
     for task in found.tasks:
-        if task.docker_conn_id and task.image.state != ELSEWHERE:
+        if task.docker_conn_id:
             by_connection.setdefault(task.docker_conn_id, []).append(task)
     for name, tasks in sorted(by_connection.items()):
         try:
             connection: Any = EcrDockerHook.get_connection(name)
-        except AirflowNotFoundException:
-            if tasks := [task for task in tasks if task.image.registry]:
+        except Exception as error:  # noqa: BLE001 - Airflow's database may be out of reach
+            if is_missing_connection(error):
                 text = f"Docker connection {name!r} does not exist: drop docker_conn_id from {_count(tasks)}."
                 yield Leftover("connection", name, text, _names(tasks))
-            continue
-        except Exception as error:  # noqa: BLE001 - Airflow's database may be out of reach
+                continue
             yield Leftover("unknown", name, f"Docker connection {name!r} could not be looked up: {error}")
             continue
         if any(is_for_ecr(connection, task.image.registry) for task in tasks):
             when = ""
-            if not all(task.logs_in for task in tasks):
+            if not all(task.logs_in or task.image.state == ELSEWHERE for task in tasks):
                 who = "they log in by themselves" if len(_names(tasks)) > 1 else "it logs in by itself"
                 when = f", once {who}"
             text = (

@@ -83,7 +83,13 @@ def _progress(out: TextIO) -> Iterator[Callable[[int, int], None]]:
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import Progress  # noqa: PLC0415
 
-    with Progress(console=Console(file=out), transient=True) as bar:
+    with Progress(
+        # Not to standard output and error, which Airflow logs to.
+        console=Console(file=out),
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ) as bar:
         task = bar.add_task("Asking AWS", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
@@ -137,8 +143,10 @@ def _row(task: Task, marks: Mapping[bool | None, str]) -> tuple[str, ...]:
 
 def _short(image: Image) -> tuple[str, str]:
     """Return the registry, and the rest of the name with a short digest."""
-    host, rest = split_image(image.name)
     registry = image.registry
+    if registry is None and image.state == REFUSED:
+        return "", printable(image.name)
+    host, rest = split_image(image.name)
     before, at, digest = rest.partition("@")
     shown = f"{registry.registry_id} {registry.region_name}" if registry and registry.registry_id else host or ""
     return printable(shown), printable(f"{before}{at}{digest[: len('sha256:') + 12]}")
@@ -190,7 +198,7 @@ def _sums(report: Report) -> str:
         parts.append(f"{_number(len(found.import_errors), 'file')} not imported")
     numbers = (
         _number(found.dags, "DAG"),
-        f"{_number(len(found.tasks), 'task')} with an image",
+        f"{_number(len({(task.dag_id, task.task_id) for task in found.tasks}), 'task')} with an image",
         f"{_number(len(found.images), 'image')} in {_number(_repositories(found), 'repository')}",
     )
     return f"{', '.join(numbers)}: {', '.join(parts) or 'nothing to pull'}"

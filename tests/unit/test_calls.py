@@ -80,7 +80,8 @@ def test_answer_that_does_not_end(aws: Aws) -> None:
 
 def chain(error: BaseException) -> str:
     """Return what an error and all errors before it say, with the variables of their frames but the test's own."""
-    found, seen = [], [error]
+    found: list[str] = []
+    seen = [error]
     for each in seen:
         frames = each.__traceback__.tb_next if each is error and each.__traceback__ else each.__traceback__
         found += traceback.TracebackException(type(each), each, frames, capture_locals=True, compact=True).format()

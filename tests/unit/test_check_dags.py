@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections import Counter
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -371,10 +372,9 @@ def test_what_can_go(registry: MemoryRegistry, tmp_path: Path, monkeypatch: pyte
 """
     dag(tmp_path, body, "after")
     report, lines = check(tmp_path)
-    operators = "airflow.providers.docker.operators.docker.DockerOperator"
     assert lines[lines.index("What can go:") + 1 : -2] == [
-        f"- {operators}: task 'old' of DAG 'before' does not log in to Amazon ECR by itself. Make it an "
-        "EcrDockerOperator, or set [ecr_docker] task_policy, which edits no DAG.",
+        "- DockerOperator: task 'old' of DAG 'before' does not log in to Amazon ECR by itself. Use EcrDockerOperator, "
+        "or set [ecr_docker] task_policy, which edits no DAG.",
         "- Docker connection 'ecr' holds a login for Amazon ECR: drop docker_conn_id from 2 tasks, once they "
         "log in by themselves, then delete the connection.",
         "- Docker connection 'gone' does not exist: drop docker_conn_id from task 'gone' of DAG 'after'.",
@@ -382,6 +382,97 @@ def test_what_can_go(registry: MemoryRegistry, tmp_path: Path, monkeypatch: pyte
         "- DAG 'refresh' only refreshes a login, with EcrCredentialRegisterOperator: delete the DAG.",
     ]
     assert report.ok
+
+
+def test_connection_of_other_tasks(registry: MemoryRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection can be deleted only if no task names it, whatever its image."""
+    monkeypatch.setenv("AIRFLOW_CONN_ECR", json.dumps({"conn_type": "docker", "host": HOST}))
+    body = f"""
+    EcrDockerOperator(task_id="run", image={registry.add("app:1")!r}, docker_conn_id="ecr")
+    DockerOperator(task_id="notify", image="curlimages/curl:8", docker_conn_id="ecr")
+    DockerOperator(task_id="gone", image="curlimages/curl:8", docker_conn_id="gone")
+"""
+    dag(tmp_path, body)
+    report, lines = check(tmp_path)
+    assert lines[lines.index("What can go:") + 1 : -2] == [
+        "- Docker connection 'ecr' holds a login for Amazon ECR: drop docker_conn_id from 2 tasks, then delete the "
+        "connection.",
+        "- Docker connection 'gone' does not exist: drop docker_conn_id from task 'gone' of DAG 'dag'.",
+    ]
+    assert report.leftovers[0].tasks == (("dag", "run"), ("dag", "notify"))
+
+
+def test_mapped_with_default_args(registry: MemoryRegistry, tmp_path: Path) -> None:
+    """Airflow adds the defaults of the DAG and of the group to a mapped task when it runs; the check does, too."""
+    image, other = registry.add("app:1"), registry.add("app:2")
+    body = f"""
+    pass
+
+with DAG("defaults", schedule=None, default_args={{"image": {image!r}, "aws_conn_id": None, "docker_conn_id": "x"}}):
+    EcrDockerOperator.partial(task_id="mapped").expand(command=["a"])
+
+    @task_group(default_args={{"image": {other!r}}})
+    def group():
+        EcrDockerOperator.partial(task_id="mapped").expand(command=["a"])
+
+    group()
+"""
+    dag(tmp_path, body)
+    report, _ = check(tmp_path)
+    found = {
+        task.task_id: (task.image.name, task.image.aws_conn_id, task.docker_conn_id) for task in report.found.tasks
+    }
+    assert found == {"mapped": (image, None, "x"), "group.mapped": (other, None, "x")}
+    assert states(report) == {image: PULLED, other: PULLED}
+
+
+def test_mapped_class_that_sets_its_image(registry: MemoryRegistry, tmp_path: Path) -> None:
+    """What a class makes of its parameters is known when it runs, as long as Airflow has made none of its tasks."""
+    body = f"""
+    class Sets(DockerOperator):
+        def __init__(self, **kwargs):
+            super().__init__(image={registry.add("app:1")!r}, **kwargs)
+
+    class Completes(DockerOperator):
+        def __init__(self, *, image, **kwargs):
+            super().__init__(image=f"{{HOST}}/{{image}}", **kwargs)
+
+    Sets.partial(task_id="sets").expand(command=["a"])
+    Completes.partial(task_id="completes", image="app:1").expand(command=["a"])
+"""
+    dag(tmp_path, body)
+    report, lines = check(tmp_path)
+    assert {image.state for image in report.found.images} == {LATER}
+    assert [line for line in lines if "image is what Completes makes of it" in line]
+    assert report.ok
+
+
+def test_files_do_not_disturb_each_other(registry: MemoryRegistry, tmp_path: Path) -> None:
+    """Each file is read as if it were alone: the environment, the import path, and the modules beside it."""
+    images = [registry.add("app:1"), registry.add("app:2")]
+    for number, image in enumerate(images):
+        folder = tmp_path / f"team{number}"
+        dag(folder, "    EcrDockerOperator(task_id='t', image=common.IMAGE)\n", f"dag{number}")
+        path = folder / f"dag{number}.py"
+        head = "import os, sys\nsys.path.insert(0, os.path.dirname(__file__))\nimport common\n"
+        path.write_text(f"{head}os.environ['AWS_ACCESS_KEY_ID'] = 'minio'\n{path.read_text()}")
+        (folder / "common.py").write_text(f"IMAGE = {image!r}\n")
+    before = dict(os.environ), list(sys.path)
+    report, _ = check(tmp_path)
+    assert states(report) == dict.fromkeys(images, PULLED)
+    assert (dict(os.environ), sys.path) == before
+    assert "common" not in sys.modules
+
+
+def test_one_file_has_neighbours(registry: MemoryRegistry, tmp_path: Path) -> None:
+    """A single file can import what is beside it."""
+    dag(tmp_path, "    EcrDockerOperator(task_id='t', image=common_of_one.IMAGE)\n")
+    (tmp_path / "common_of_one.py").write_text(f"IMAGE = {registry.add('app:1')!r}\n")
+    path = tmp_path / "dag.py"
+    path.write_text(f"import common_of_one\n{path.read_text()}")
+    report, _ = check(path)
+    assert report.found.import_errors == {}
+    assert set(states(report).values()) == {PULLED}
 
 
 @pytest.mark.slow
@@ -501,6 +592,24 @@ def test_the_deployments_own_folder(registry: MemoryRegistry, tmp_path: Path, mo
 
 
 @pytest.mark.slow
+def test_bundle_that_cannot_be_read(registry: MemoryRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A DAG bundle without its folder is listed, and the rest goes on."""
+    if find_spec("airflow.dag_processing.bundles") is None:
+        pytest.skip("Airflow 2 has no bundles.")
+    dag(tmp_path / "dags", ours(registry.add("app:1")))
+    local = "airflow.dag_processing.bundles.local.LocalDagBundle"
+    bundles = [
+        {"name": name, "classpath": local, "kwargs": {"path": str(tmp_path / name)}} for name in ("dags", "gone")
+    ]
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST", json.dumps(bundles))
+    done = command()
+    assert done.returncode == 1, done.stderr
+    assert "gone: not imported. [Errno 2] No such file or directory" in done.stdout
+    assert "1 can be pulled, 1 file not imported" in done.stdout
+
+
+@pytest.mark.slow
 def test_closed_pipe(registry: MemoryRegistry, tmp_path: Path) -> None:
     """A reader that closes the pipe ends the check quietly."""
     dag(tmp_path, ours(registry.add("app:1")))
@@ -551,3 +660,4 @@ def test_terminal(registry: MemoryRegistry, tmp_path: Path) -> None:
     assert process.returncode == 0
     assert b"Asking AWS" in written
     assert b"1 can be pulled" in written.splitlines()[-1]
+    assert b"aws_default" not in written, "Airflow's log is beside the table"

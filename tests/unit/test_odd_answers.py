@@ -111,7 +111,7 @@ def test_next_engine(answer: bytes, engine: RecordingEngine, aws: Aws) -> None:
 
 def test_time_out_of_another_type(engine: RecordingEngine) -> None:
     """The parameter is named, not the engine."""
-    task = EcrDockerOperator(task_id="task", image=IMAGE, docker_url=engine.url, timeout="60")  # type: ignore[arg-type]
+    task = EcrDockerOperator(task_id="task", image=IMAGE, docker_url=engine.url, timeout="60")
     with pytest.raises(EcrEngineError, match="Correct timeout: a number of seconds above 0"):
         task.execute({})
 

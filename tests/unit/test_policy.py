@@ -18,7 +18,7 @@ from airflow.providers.docker.hooks.docker import DockerHook
 from airflow.providers.docker.operators.docker import DockerOperator
 from airflow.providers.docker.operators.docker_swarm import DockerSwarmOperator
 
-from ecr_docker_operator import EcrDockerHook, EcrDockerOperator, EcrDockerSwarmOperator
+from ecr_docker_operator import EcrDockerHook, EcrDockerOperator, EcrDockerSwarmOperator, EcrInputError
 from ecr_docker_operator.compat import DAG, BaseOperatorLink
 from ecr_docker_operator.link import EcrImageLink
 from ecr_docker_operator.policy import describe, pull_from_ecr, settings, task_policy
@@ -223,6 +223,33 @@ def test_mapped() -> None:
     made: Any = dag.task_dict["mapped"]
     one = made.operator_class(task_id="one", image=IMAGE, command="a")
     assert one.aws_conn_id == "aws_default"
+
+
+def test_mapped_class_that_completes_its_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A literal image proves nothing, if the class makes another one of it when the task runs."""
+    set_options(monkeypatch, task_policy="True")
+
+    class Completes(DockerOperator):
+        def __init__(self, *, image: str, **kwargs: Any) -> None:
+            super().__init__(image=f"{IMAGE.partition('/')[0]}/{image}", **kwargs)
+
+    with DAG("dag", schedule=None) as dag:
+        Completes.partial(task_id="completes", image="app:1").expand(command=["a"])
+        DockerOperator.partial(task_id="elsewhere", image="app:1").expand(command=["a"])
+    for each in dag.tasks:
+        task_policy(each)
+    converted = [name for name, each in dag.task_dict.items() if issubclass(each.operator_class, EcrDockerOperator)]
+    assert converted == ["completes"]
+
+
+def test_template_in_a_policy_that_renders_to_nothing(engine: RecordingEngine) -> None:
+    """A parameter of a policy of one's own is checked like the operator's."""
+    made: Any = DockerOperator(task_id="made", image="app:1", docker_url=engine.url)
+    pull_from_ecr(made, registry_id="{{ x }}", region_name="eu-west-1")
+    made.registry_id = None
+    with pytest.raises(EcrInputError, match="registry_id: its template renders to None"):
+        made.execute({})
+    assert engine.pulls() == []
 
 
 def test_swarm() -> None:
