@@ -131,6 +131,24 @@ def test_one_document(engine: RecordingEngine, aws: Aws) -> None:
     assert engine.pulls() == []
 
 
+def test_nobody_forges_a_line(engine: RecordingEngine, aws: Aws, capfd: pytest.CaptureFixture[str]) -> None:
+    """What the engine says of itself is shown escaped; what it leaves out is no error of Python's."""
+    del aws
+    prepare(engine)
+    engine.answers["/version"] = (
+        200,
+        {"ApiVersion": "1.41", "Version": "20\x1b[31m\n✓ token  fake", "Os": "linux", "Arch": "arm"},
+    )
+    with pytest.raises(SystemExit):
+        main(["check", IMAGE, "--docker-url", engine.url])
+    assert "✓ engine        " in (shown := capfd.readouterr().out)
+    assert "version 20\\x1b[31m\\n✓ token  fake, linux/arm\n" in shown
+    engine.answers["/version"] = (200, {"ApiVersion": "1.41", "Os": "linux"})
+    with pytest.raises(SystemExit):
+        main(["check", IMAGE, "--docker-url", engine.url])
+    assert "something else than a Docker engine answered. KeyError: 'Version'" in capfd.readouterr().out
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("redirected", "status", "out"),

@@ -426,6 +426,31 @@ def test_botocore_config(engine: RecordingEngine, aws: Aws) -> None:
         EcrDockerHook(base_url=engine.url, botocore_config=once).get_conn().pull(IMAGE)
 
 
+def test_alias_beside_another_image(engine: RecordingEngine, aws: Aws) -> None:
+    """The alias gets a token whatever the task's own image is."""
+    made = EcrDockerOperator(
+        task_id="made",
+        image="ghcr.io/me/job:1",
+        docker_url=engine.url,
+        registry_host="localhost:5000",
+        registry_id=ACCOUNT,
+        region_name="eu-west-1",
+    )
+    made.cli.pull("localhost:5000/side:1")
+    assert [token.password for token in aws.tokens] == engine.passwords()
+    assert len(aws.tokens) == 1
+
+
+@pytest.mark.parametrize("image", [None, 5, f"{HOST}/", "{{ x }} "])
+def test_on_kill_of_a_task_that_cannot_run(image: Any) -> None:
+    """It does nothing, as DockerOperator's; that the task cannot run, its execution says."""
+    made = EcrDockerOperator(task_id="made", image="app:1", dag=DAG("dag", schedule=None))
+    made.image = image
+    made.on_kill()
+    with pytest.raises(EcrInputError):
+        made.execute({})
+
+
 def test_on_kill_asks_nothing(engine: RecordingEngine, aws: Aws) -> None:
     """Killing a task that never reached its engine contacts nobody."""
     task = EcrDockerOperator(task_id="task", image=IMAGE, docker_url=engine.url)
