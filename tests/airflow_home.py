@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -72,7 +73,8 @@ class AirflowHome:
             ).fetchall()
         return Run(
             succeeded=bool(states) and all(state == "success" for _, _, state in states),
-            log=done.stdout,
+            # Airflow 3.0 colours it, also in a file.
+            log=re.sub(r"\x1b\[[0-9;]*m", "", done.stdout),
             states={(task, index): state for task, index, state in states},
             # SQLite returns a number for a JSON value that is a number.
             results={

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.functions import needs_functions
 from tests.stand.hosts import REGION
 from tests.upstream.python_image import build_python
 
@@ -29,6 +30,7 @@ RESULTS = {
 }
 
 
+@needs_functions
 def test_every_way(stand: Stand, test_dags: AirflowHome) -> None:
     """Both names, all serializers, several outputs, templates and mapping work with one pull and one token."""
     stand.push("python", image=build_python("dill", "cloudpickle"))

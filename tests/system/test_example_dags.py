@@ -14,6 +14,7 @@ import pytest
 from airflow.providers.docker.operators import docker_swarm
 
 from tests.airflow_home import AirflowHome
+from tests.functions import needs_functions
 from tests.stand.hosts import ACCOUNT, OTHER_ACCOUNT, OTHER_REGION, REGION
 from tests.stand.images import build
 from tests.stand.registry import PUBLIC
@@ -87,6 +88,7 @@ def test_fan_out(registries: Stand, example_dags: AirflowHome) -> None:
     assert calls == [("ecr", REGION), ("ecr", OTHER_REGION), ("ecr-public", "us-east-1")]
 
 
+@needs_functions
 def test_taskflow(stand: Stand, example_dags: AirflowHome) -> None:
     """Functions run in containers and pass on their results; one pull serves all of them."""
     stand.push("python", image=build_python())

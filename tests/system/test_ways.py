@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ecr_docker_operator import EcrDockerOperator
+from tests.functions import needs_functions
 from tests.stand.hosts import ACCOUNT, OTHER_ACCOUNT, OTHER_REGION, REGION
 from tests.stand.images import build
 from tests.upstream.python_image import build_python
@@ -63,6 +64,7 @@ def test_time_out(stand: Stand, test_dags: AirflowHome) -> None:
     assert stand.engine.client.containers(all=True) == []
 
 
+@needs_functions
 def test_disk(stand: Stand, test_dags: AirflowHome) -> None:
     """``image_retention`` works with operator, decorator, mapping and a hook of your own, but not after a failure."""
     for repository in ("operator", "function", "mapped", "failing"):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.functions import needs_functions
 from tests.stand.hosts import REGION
 from tests.upstream.comparison import assert_same, assert_whole
 from tests.upstream.python_image import build_python
@@ -43,6 +44,7 @@ def plain(suite: Suite, running_stand: Stand, image: str) -> Record:
     return _run(suite, running_stand, swapped=False)
 
 
+@needs_functions
 def test_provider_passes_its_own_tests(plain: Record) -> None:
     """Each test runs and passes with the provider's own classes, so the comparison covers all tests."""
     assert_whole(plain, at_least=AT_LEAST)
