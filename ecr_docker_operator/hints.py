@@ -22,9 +22,14 @@ def next_step(table: tuple[Hint, ...], answer: str, **names: str) -> str:
 
     :param names: values for the names in braces, such as ``region``.
     """
+    row = find(table, answer)
+    return row.step.format(**names) if row else ""
+
+
+def find(table: tuple[Hint, ...], answer: str) -> Hint | None:
+    """Return the first row in *table* that matches *answer*; ``None`` if none does."""
     lowered = answer.lower()
-    step = next((step for pieces, step in table if all(piece.lower() in lowered for piece in pieces)), "")
-    return step.format(**names)
+    return next((row for row in table if all(piece.lower() in lowered for piece in row.pieces)), None)
 
 
 TOKEN_EXPIRED = "authorization token has expired"  # noqa: S105 - a message
@@ -60,10 +65,7 @@ _OIDC = (
     "token is fresh."
 )
 _PROFILE = "Correct the profile in ~/.aws/config or ~/.aws/credentials, where the worker runs."
-_FILE = (
-    "Check that the worker has this file, which its AWS settings name, such as AWS_WEB_IDENTITY_TOKEN_FILE or a "
-    "credential_process, and may read it."
-)
+_FILE = "Check that the worker has this file, which its AWS settings name, such as AWS_WEB_IDENTITY_TOKEN_FILE."
 _NOT_AWS = "Check what answers in place of AWS: a proxy, a login page, or the endpoint URL if one is configured."
 _THROTTLED = "Let fewer tasks pull at once, or ask AWS for a higher quota."
 

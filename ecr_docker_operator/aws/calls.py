@@ -60,7 +60,8 @@ def readable(action: Callable[[], T], words: str) -> T:
             raise
         message = hints.NO_HEADER
     except Exception as error:  # noqa: BLE001 - any, for what nobody expected
-        message = f"{words}: {type(error).__name__}: {error}"
+        # Some are meant to be read.
+        message = str(error) if hints.find(hints.AWS, str(error)) else f"{words}: {type(error).__name__}: {error}"
     raise UnreadableError(message)
 
 
