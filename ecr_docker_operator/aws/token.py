@@ -84,7 +84,7 @@ def _get_authorization_token(registry: EcrRegistry, identity: AwsIdentity) -> di
     try:
         with quiet_parser():
             answer = call(identity.client(registry).get_authorization_token)
-    except Exception as error:  # also ValueError, TypeError and NotImplementedError, for bad settings
+    except Exception as error:  # of botocore, Airflow and the system, UnreadableError, and TimeoutError
         words = _words(error)
         step = hints.next_step(hints.AWS, f"{words} HTTP status {_status(error)}", **_hint_names(registry))
         raise EcrTokenError.refused(str(registry), identity.describe(), words, step) from error
