@@ -269,8 +269,7 @@ class EcrClient(APIClient):
         for pulls_left in reversed(range(PULLS + 1)):
             try:
                 with odd_answers_explained(self.engine_url):
-                    created = request()
-                    return {**created, "Id": created["Id"]}  # which DockerOperator needs
+                    return _with("Id", request())
             except APIError as error:
                 if not pulls_left or not _image_is_gone(error):
                     raise EcrStartError.refused(image.image, error) from error
@@ -306,7 +305,7 @@ class EcrClient(APIClient):
         DockerOperator shows it.
         """
         with odd_answers_explained(self.engine_url):
-            result = super().wait(container, *args, **kwargs)
+            result = _with("StatusCode", super().wait(container, *args, **kwargs))
             if result["StatusCode"] == 0 or result.get("Error"):
                 return result
         try:
@@ -335,6 +334,13 @@ class EcrClient(APIClient):
             log.debug("%s: its image is not known: %r", container, error)
             return None
         return image if self._auth_configs.find_registry_of(image) else None
+
+
+def _with(key: str, answer: Any) -> Any:
+    """Return an answer that has *key*, which DockerOperator needs."""
+    if not isinstance(answer, dict) or key not in answer:
+        raise KeyError(key)
+    return answer
 
 
 def _asked_again(request: Callable[[], Any]) -> Any:

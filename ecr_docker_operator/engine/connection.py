@@ -182,7 +182,7 @@ def odd_answers_explained(url: str) -> Iterator[None]:
     """
     try:
         yield
-    except (StreamParseError, ValueError, KeyError, TypeError) as error:
+    except (StreamParseError, ValueError, KeyError) as error:  # not TypeError, which is about the caller's arguments
         raise EcrEngineError.not_docker(url, f"{type(error).__name__}: {error}") from error
 
 

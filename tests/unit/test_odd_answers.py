@@ -22,7 +22,9 @@ STEP = " Check what is between the worker and the engine, such as a proxy, and w
 
 def raw(status: str, content: str, *head: str) -> bytes:
     """Return an answer with its head."""
-    return "\r\n".join((f"HTTP/1.1 {status}", *head, f"Content-Length: {len(content)}", "", content)).encode()
+    return "\r\n".join(
+        (f"HTTP/1.1 {status}", *head, "Connection: close", f"Content-Length: {len(content)}", "", content)
+    ).encode()
 
 
 def page(status: str, content: str = PAGE, kind: str = "text/html") -> bytes:
