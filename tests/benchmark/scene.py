@@ -180,7 +180,7 @@ class Scene(Assembly):
             command = [sys.executable, "-m", "tests.benchmark.worker", str(result), what, json.dumps(arguments)]
             with log.open("wb") as output:
                 done = subprocess.run(
-                    self.stand.namespaces.command(*command),
+                    self.stand.namespaces.worker_command(*command),
                     env={
                         **self._environment(home, has_helper=has_helper),
                         "AIRFLOW__ECR_DOCKER__TASK_POLICY": str(policy),

@@ -89,6 +89,14 @@ class Namespaces:
         kinds = ["--mount", "--net"] if network else ["--mount"]
         return ["nsenter", *kinds, f"--target={self._holder.pid}", "--wd=/", *command]
 
+    def worker_command(self, *command: str) -> list[str]:
+        """Return the command line that runs a program of this machine inside, which needs this machine's ``/usr``."""
+        if self._root is None:
+            return self.command(*command)
+        script = 'mount --bind "$1" /etc/hosts && shift && exec "$@"'
+        network = ["nsenter", "--net", f"--target={self._holder.pid}", "--wd=/"]
+        return [*network, find_program("unshare"), "--mount", "sh", "-c", script, "sh", str(self._hosts), *command]
+
     def inside(self, action: Callable[[], T]) -> T:
         """Call *action* inside the network namespace and return its result; sockets created there stay there."""
         results: list[T] = []
