@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import ModuleType
 
     from airflow.sdk import DAG
@@ -153,11 +153,18 @@ def dag_folders() -> Iterator[tuple[str, Path | str | Exception]]:
             yield name, error
 
 
-def read_dags(folder: Path | str) -> tuple[list[Any], dict[str, str]]:
-    """Return the DAGs of a folder or file as Airflow's DAG processor reads them, and the error of each broken file.
+def read_dags(
+    folder: Path | str,
+    start: Callable[[str], bool],
+    take: Callable[[list[Any], dict[str, str]], None],
+) -> None:
+    """Read the DAGs of a folder or file as Airflow's DAG processor reads them.
 
     Cluster policies are applied, and ``.airflowignore`` is respected. Nothing is written to the database. What one file
-    does to the environment, the import path and the modules beside it has no effect on the next.
+    does to the environment, the current folder, the import path and the modules beside it has no effect on the next.
+
+    :param start: called with the path of each file before it is read; if it returns ``False``, the file is left out.
+    :param take: called with the DAGs of each file, and its errors: path -> Airflow's error.
     """
     os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
     home = Path(folder) if Path(folder).is_dir() else Path(folder).parent
@@ -165,15 +172,18 @@ def read_dags(folder: Path | str) -> tuple[list[Any], dict[str, str]]:
 
     class _Bag(find("DagBag", *_DAG_BAGS)):  # type: ignore[misc]
         def process_file(self, filepath: str, *args: Any, **kwargs: Any) -> Any:
+            if not start(filepath):
+                return []
+            known, found = set(self.import_errors), []
             try:
                 with _on_its_own(beside):
-                    return super().process_file(filepath, *args, **kwargs)
+                    found = super().process_file(filepath, *args, **kwargs)
             except SystemExit as error:  # Airflow reads each file in a process of its own
                 self.import_errors[filepath] = f"SystemExit: {error}"
-                return []
+            take(found, {name: error for name, error in self.import_errors.items() if name not in known})
+            return found
 
-    bag = _Bag(str(folder))
-    return list(bag.dags.values()), dict(bag.import_errors)
+    _Bag(str(folder))
 
 
 def _deployment_folder_of(folder: Path) -> Iterator[str]:
@@ -189,12 +199,13 @@ def _on_its_own(folders: tuple[str, ...]) -> Iterator[None]:
 
     Airflow reads each file in a process of its own.
     """
-    environment, path, modules = os.environ.copy(), sys.path.copy(), set(sys.modules)
+    environment, path, modules, folder = os.environ.copy(), sys.path.copy(), set(sys.modules), Path.cwd()
     sys.path += [folder for folder in folders if folder not in path]
     try:
         yield
     finally:
         sys.path[:] = path
+        os.chdir(folder)
         if os.environ != environment:
             os.environ.clear()
             os.environ.update(environment)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,13 +13,14 @@ from airflow.providers.docker.operators.docker import DockerOperator
 from airflow.providers.docker.operators.docker_swarm import DockerSwarmOperator
 
 from ecr_docker_operator import policy
+from ecr_docker_operator.check.apart import ApartError, run_apart
 from ecr_docker_operator.compat import DAG, dag_folders, read_dags
 from ecr_docker_operator.ecr.reference import literal
 from ecr_docker_operator.errors import printable
 from ecr_docker_operator.operator import EcrDockerOperator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 
     from ecr_docker_operator.aws.identity import AwsIdentity
     from ecr_docker_operator.aws.manifest import ImageAnswer
@@ -108,53 +110,133 @@ class Found:
         """The images of all tasks, each once."""
         return list({id(task.image): task.image for task in self.tasks}.values())
 
+    def add(self, other: Found) -> None:
+        """Add what other files contain."""
+        self.dags += other.dags
+        self.all_tasks += other.all_tasks
+        self.tasks += other.tasks
+        self.import_errors.update(other.import_errors)
+        self.refreshes.update(other.refreshes)
+        self.refreshing_dags |= other.refreshing_dags
+
+    def add_error(self, path: Path, error: str) -> None:
+        """Add a file that does not import, and the operators in it that only refresh a login."""
+        self.import_errors[str(path)] = error
+        for operator in _refreshes_in(path):
+            self.refreshes.setdefault((str(path), operator), [])
+
 
 def find(folder: str | None = None) -> Found:
     """Read the DAGs, and return their tasks that run an image.
 
     :param folder: folder or file with DAGs; default: the deployment's own folder or bundles.
     """
-    reader = _Reader()
-    for name, place in [(folder, folder)] if folder else dag_folders():
-        if isinstance(place, Exception):
-            reader.found.import_errors[str(name)] = str(place) or repr(place)
-            continue
-        dags, errors = read_dags(place)
-        for dag in dags:
-            reader.read(dag)
-        reader.add_errors(errors, Path(place))
+    found, images = Found(), _Images()
+    for file in _files(folder):
+        images.share(file)
+        found.add(file)
     # The order of files in a folder says nothing.
-    reader.found.tasks.sort(key=lambda task: task.dag_id)
-    return reader.found
+    found.tasks.sort(key=lambda task: task.dag_id)
+    return found
+
+
+def _files(folder: str | None) -> Iterator[Found]:
+    """Yield what each file contains, read in a process of its own; if a file ends that, another goes on after it."""
+    path = ""
+    started: set[str] = set()
+    while True:
+        try:
+            for item in run_apart(partial(_read, folder, started)):
+                if isinstance(item, Found):
+                    yield item
+                    path = ""
+                else:
+                    path = item
+                    started.add(path)
+        except ApartError as error:
+            broken = Found()
+            broken.add_error(Path(path or folder or "DAG bundles"), str(error))
+            yield broken
+            if path:
+                path = ""
+                continue
+        return
+
+
+def _read(folder: str | None, without: Container[str], send: Callable[[str | Found], None]) -> None:
+    reader = _Reader(without, send)
+    for name, place in [(folder, folder)] if folder else dag_folders():
+        error = place
+        if not isinstance(place, Exception):
+            try:
+                reader.read(place)
+                continue
+            except Exception as raised:  # noqa: BLE001 - for instance, .airflowignore cannot be read
+                error = raised
+        send(Found(import_errors={str(name): str(error) or repr(error)}))
+
+
+class _Images:
+    def __init__(self) -> None:
+        self._by_name: dict[tuple[str, ...], Image] = {}
+
+    def share(self, found: Found) -> None:
+        """Let the tasks of *found* have the images of earlier tasks where they are the same."""
+        for number, task in enumerate(found.tasks):
+            image = task.image
+            key = (
+                image.name,
+                image.state,
+                image.text,
+                str(image.registry),
+                str(image.identity and vars(image.identity)),
+            )
+            same = self._by_name.setdefault(key, image)
+            same.on_default_engine |= image.on_default_engine
+            found.tasks[number] = replace(task, image=same)
 
 
 class _Reader:
-    def __init__(self) -> None:
-        self.found = Found()
+    """Reads DAGs, and sends the path of each file, then what it contains."""
+
+    def __init__(self, without: Container[str], send: Callable[[str | Found], None]) -> None:
+        self._without, self._send = without, send
+        self._folder = Path()
+        self._found = Found()
         self._by_parameters: dict[str, Image] = {}
-        self._by_name: dict[tuple[str, ...], Image] = {}
         self._default_url = _operator(image="check").docker_url
 
-    def read(self, dag: Any) -> None:
-        self.found.dags += 1
+    def read(self, folder: Path | str) -> None:
+        self._folder = Path(folder)
+        read_dags(folder, self._start, self._take)
+
+    def _start(self, path: str) -> bool:
+        is_new = path not in self._without
+        if is_new:
+            self._send(path)
+        return is_new
+
+    def _take(self, dags: Iterable[Any], errors: Mapping[str, str]) -> None:
+        self._found = Found()
+        for dag in dags:
+            self._read(dag)
+        for name, error in errors.items():
+            self._found.add_error(self._folder if self._folder.is_file() else self._folder / name, error)
+        self._send(self._found)
+
+    def _read(self, dag: Any) -> None:
+        self._found.dags += 1
         refreshes = 0
         for task in dag.tasks:
-            self.found.all_tasks += 1
+            self._found.all_tasks += 1
             cls = task.operator_class if _is_mapped(task) else type(task)
             if issubclass(cls, DockerOperator):
                 self._add(dag.dag_id, task, cls)
             elif name := next((parent.__name__ for parent in cls.__mro__ if parent.__name__ in REFRESHES), ""):
-                self.found.refreshes.setdefault((dag.dag_id, name), []).append(task.task_id)
+                self._found.refreshes.setdefault((dag.dag_id, name), []).append(task.task_id)
                 refreshes += 1
         if refreshes and refreshes == len(dag.tasks):
-            self.found.refreshing_dags.add(dag.dag_id)
-
-    def add_errors(self, errors: Mapping[str, str], folder: Path) -> None:
-        for name, error in errors.items():
-            path = folder if folder.is_file() else folder / name
-            self.found.import_errors[str(path)] = error
-            for operator in _refreshes_in(path):
-                self.found.refreshes.setdefault((str(path), operator), [])
+            self._found.refreshing_dags.add(dag.dag_id)
 
     def _add(self, dag_id: str, task: Any, cls: type[DockerOperator]) -> None:
         connection = _given(task, "docker_conn_id")
@@ -163,13 +245,13 @@ class _Reader:
         if _is_mapped(task) and policy.sets_image(cls):
             text = f"image is what {cls.__qualname__} makes of it"
             name = _shown(_given(task, "image"))
-            found: Iterable[Image] = [self._by_name.setdefault((name, text), Image(name, state=LATER, text=text))]
+            found: Iterable[Image] = [Image(name, state=LATER, text=text)]
         else:
             found = map(self._image, _parameters(task, cls))
         images = {id(image): image for image in found}
         for image in images.values():
             image.on_default_engine |= here
-            self.found.tasks.append(
+            self._found.tasks.append(
                 Task(
                     dag_id,
                     task.task_id,
@@ -183,9 +265,7 @@ class _Reader:
     def _image(self, parameters: dict[str, Any]) -> Image:
         key = repr(parameters)
         if key not in self._by_parameters:
-            image = _resolve(parameters)
-            same = (image.name, str(image.registry), str(image.identity and vars(image.identity)), image.text)
-            self._by_parameters[key] = self._by_name.setdefault(same, image)
+            self._by_parameters[key] = _resolve(parameters)
         return self._by_parameters[key]
 
 

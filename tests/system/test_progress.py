@@ -173,7 +173,7 @@ def test_debug(stand: Stand, shown: Callable[[], list[str]], caplog: pytest.LogC
     caplog.set_level(logging.DEBUG)
     image = stand.push("debug")
     run(image)
-    said = [found.groups() for text in caplog.messages if (found := re.fullmatch(r"([0-9a-f]{12}): (.+)", text))]
+    said = [(found[1], found[2]) for text in caplog.messages if (found := re.fullmatch(r"(\w{12}): (.+)", text))]
     last = dict(said)
     assert [status for _, status in said].count("Pulling fs layer") == len(last) == (3 if stand.kind.podman else 2)
     assert set(last.values()) <= {"Pull complete", "Download complete"}

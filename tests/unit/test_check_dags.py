@@ -340,6 +340,68 @@ def test_files_that_do_not_import(registry: MemoryRegistry, tmp_path: Path) -> N
     assert lines[-1].endswith("1 can be pulled, 3 files not imported")
 
 
+@pytest.mark.parametrize(
+    ("ends", "how"),
+    [
+        ("os._exit(0)", "status 0"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", "signal SIGKILL"),
+    ],
+)
+def test_file_that_ends_the_process(registry: MemoryRegistry, tmp_path: Path, ends: str, how: str) -> None:
+    """It is listed like a file that does not import, and the files before and after it are read."""
+    images = [registry.add(f"app:{number}") for number in range(3)]
+    for number, image in enumerate(images):
+        dag(tmp_path, ours(image), f"dag{number}")
+    path = tmp_path / "dag1.py"
+    path.write_text(f"import os, signal\n{path.read_text()}    {ends}\n# RefreshEcrDockerConnectionOperator\n")
+    report, lines = check(tmp_path)
+    assert states(report) == {images[0]: PULLED, images[2]: PULLED}
+    assert f"✗ {path}: not imported. It ended the process that read it ({how})." in lines
+    assert not report.ok
+
+
+def test_file_that_starts_a_thread(registry: MemoryRegistry, tmp_path: Path) -> None:
+    """The check does not wait for what a file leaves running, nor run what it registered for the end."""
+    image = registry.add("app:1")
+    dag(tmp_path, ours(image))
+    path = tmp_path / "dag.py"
+    mark = tmp_path / "ran"
+    head = "import atexit, pathlib, threading, time\nthreading.Thread(target=time.sleep, args=(600,)).start()\n"
+    path.write_text(f"{head}atexit.register(pathlib.Path({str(mark)!r}).touch)\n{path.read_text()}")
+    done = command(str(tmp_path), "--json")
+    assert [each["state"] for each in json.loads(done.stdout)["images"]] == [PULLED]
+    assert not mark.exists()
+
+
+def test_kinds_of_text_of_ones_own(registry: MemoryRegistry, tmp_path: Path) -> None:
+    """A file's own class of texts is taken as text; what the check cannot know outside of the file is said."""
+    image = registry.add("app:1")
+    dag(tmp_path, "    EcrDockerOperator(task_id='t', image=Name.APP, aws_conn_id=Name.EMPTY)\n", "named")
+    dag(
+        tmp_path,
+        f"    EcrDockerOperator(task_id='t', image={image!r}, botocore_config={{'user_agent': Odd()}})\n",
+        "odd",
+    )
+    names = f"import enum\nclass Name(str, enum.Enum):\n    APP = {image!r}\n    EMPTY = ''\n"
+    for name, head in (("named", names), ("odd", "class Odd: pass\n")):
+        path = tmp_path / f"{name}.py"
+        path.write_text(f"{head}{path.read_text()}")
+    report, lines = check(tmp_path)
+    assert states(report) == {image: PULLED}
+    assert [type(each.name) for each in report.found.images] == [str]
+    (line,) = [line for line in lines if f"{tmp_path}/odd.py" in line]
+    assert "not imported. Its tasks have parameters that the check cannot read: " in line
+
+
+def test_ignore_file_that_cannot_be_read(tmp_path: Path) -> None:
+    """An .airflowignore that Airflow cannot read is an error of its folder."""
+    dag(tmp_path, "    EcrDockerOperator(task_id='t', image='app:1')\n")
+    (tmp_path / ".airflowignore").write_bytes(b"\xff\xfe")
+    report, lines = check(tmp_path)
+    assert list(report.found.import_errors) == [str(tmp_path)]
+    assert lines[0].startswith(f"✗ {tmp_path}: not imported. ")
+
+
 def test_public(registry: MemoryRegistry, tmp_path: Path) -> None:
     """Amazon ECR Public is not asked: it has no such question."""
     dag(tmp_path, ours("public.ecr.aws/team/app:1"))
@@ -448,19 +510,21 @@ def test_mapped_class_that_sets_its_image(registry: MemoryRegistry, tmp_path: Pa
 
 
 def test_files_do_not_disturb_each_other(registry: MemoryRegistry, tmp_path: Path) -> None:
-    """Each file is read as if it were alone: the environment, the import path, and the modules beside it."""
+    """Each file is read as if it were alone: the environment, the folder, the import path, the modules beside it."""
     images = [registry.add("app:1"), registry.add("app:2")]
     for number, image in enumerate(images):
         folder = tmp_path / f"team{number}"
         dag(folder, "    EcrDockerOperator(task_id='t', image=common.IMAGE)\n", f"dag{number}")
         path = folder / f"dag{number}.py"
         head = "import os, sys\nsys.path.insert(0, os.path.dirname(__file__))\nimport common\n"
-        path.write_text(f"{head}os.environ['AWS_ACCESS_KEY_ID'] = 'minio'\n{path.read_text()}")
+        head += "assert 'LEFT' not in os.environ and os.getcwd() != '/'\nos.environ['LEFT'] = '1'\nos.chdir('/')\n"
+        path.write_text(f"{head}{path.read_text()}")
         (folder / "common.py").write_text(f"IMAGE = {image!r}\n")
-    before = dict(os.environ), list(sys.path)
+    before = dict(os.environ), list(sys.path), Path.cwd()
     report, _ = check(tmp_path)
+    assert report.found.import_errors == {}
     assert states(report) == dict.fromkeys(images, PULLED)
-    assert (dict(os.environ), sys.path) == before
+    assert (dict(os.environ), sys.path, Path.cwd()) == before
     assert "common" not in sys.modules
 
 
