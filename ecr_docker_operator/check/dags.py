@@ -89,6 +89,12 @@ class Task:
     docker_conn_id: str | None
     image: Image
 
+    @property
+    def lacks_login(self) -> bool:
+        """Whether the registry needs a login, and the task makes none; Amazon ECR Public needs none."""
+        registry = self.image.registry
+        return not self.logs_in and registry is not None and registry.registry_id is not None
+
 
 @dataclass
 class Found:

@@ -50,8 +50,7 @@ def leftovers(found: Found) -> list[Leftover]:
 def _operators(found: Found) -> Iterator[Leftover]:
     by_class: dict[str, list[Task]] = {}
     for task in found.tasks:
-        # Amazon ECR Public needs no login.
-        if not task.logs_in and task.image.registry and task.image.registry.registry_id:
+        if task.lacks_login:
             by_class.setdefault(task.operator, []).append(task)
     for name, tasks in sorted(by_class.items()):
         what = "does not log in to Amazon ECR by itself."

@@ -130,15 +130,19 @@ def _lines(report: Report, marks: Mapping[bool | None, str]) -> Iterator[str]:
     yield _sums(report)
 
 
+_ONCE = ", once it logs in"
 _HEAD = ("", "DAG", "task", "registry", "image", "state", "size")
 
 
 def _row(task: Task, marks: Mapping[bool | None, str]) -> tuple[str, ...]:
     image = task.image
     size = image.answer.size if image.answer else None
-    state = f"{image.state}, on the engine" if image.on_engine else image.state
+    ok, state = OK.get(image.state), image.state
+    if ok and task.lacks_login:
+        ok, state = None, f"{state}{_ONCE}"
+    state = f"{state}, on the engine" if image.on_engine else state
     names = ("", image.text) if image.state == LATER else _short(image)
-    return (marks[OK.get(image.state)], task.dag_id, task.task_id, *names, state, in_bytes(size) if size else "")
+    return (marks[ok], task.dag_id, task.task_id, *names, state, in_bytes(size) if size else "")
 
 
 def _short(image: Image) -> tuple[str, str]:
@@ -194,6 +198,8 @@ def _sums(report: Report) -> str:
     found = report.found
     counts = _counts(found)
     parts = [f"{counts[state]} {state}" for state in ORDER if counts[state]]
+    if lacking := sum(task.lacks_login for task in found.tasks):
+        parts.append(f"{_number(lacking, 'task')} without a login of {'their' if lacking > 1 else 'its'} own")
     if found.import_errors:
         parts.append(f"{_number(len(found.import_errors), 'file')} not imported")
     numbers = (

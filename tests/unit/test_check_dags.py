@@ -443,6 +443,9 @@ def test_what_can_go(registry: MemoryRegistry, tmp_path: Path, monkeypatch: pyte
         "- DAG 'before': 'register' only refreshes a login, with EcrCredentialRegisterOperator: delete the task.",
         "- DAG 'refresh' only refreshes a login, with EcrCredentialRegisterOperator: delete the DAG.",
     ]
+    assert {line[:1] for line in lines if re.search(r"  can be pulled, once it logs in  ", line)} == {"·"}
+    assert sum("  can be pulled  " in line for line in lines) == 3
+    assert lines[-1].endswith(": 1 not known, 4 can be pulled, 1 not on Amazon ECR, 1 task without a login of its own")
     assert report.ok
 
 
