@@ -356,7 +356,7 @@ def _asked_again(request: Callable[[], Any]) -> Any:
 
 def _image_is_gone(error: APIError) -> bool:
     # For an image that is being removed, containerd's store names the missing part, and Podman does not answer 404.
-    parts = ("parent snapshot", "content digest", "image not known")
+    parts = ("parent snapshot", "content digest", "image not known", "layer not known")
     return isinstance(error, ImageNotFound) or any(part in str(error.explanation) for part in parts)
 
 

@@ -13,7 +13,7 @@ from docker.api.client import APIClient
 from docker.auth import encode_header
 from docker.errors import APIError, NotFound
 
-from ecr_docker_operator import EcrEngineError, EcrPullError
+from ecr_docker_operator import EcrEngineError, EcrPullError, EcrStartError
 from ecr_docker_operator.aws.identity import AwsIdentity
 from ecr_docker_operator.engine.client import EcrClient
 from ecr_docker_operator.hints import NO_PLATFORM
@@ -399,3 +399,26 @@ def test_it_is_docker_pys_client(client: APIClient) -> None:
     """Our client is an instance of docker-py's, and can be copied."""
     assert isinstance(client, APIClient)
     assert isinstance(copy.copy(client), EcrClient)
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "pulls"),
+    [
+        (404, f"No such image: {IMAGE}", 3),
+        # containerd's store and Podman, in the moment in which the image is removed
+        (500, "failed to prepare: parent snapshot sha256:1 does not exist: not found", 3),
+        (404, "content digest sha256:1: not found", 3),
+        (500, f"container create: {IMAGE}: image not known", 3),
+        (500, "container create: layer not known", 3),
+        (500, "no space left on device", 0),
+        (404, "No such network", 0),
+    ],
+)
+def test_image_that_is_removed(
+    client: APIClient, engine: RecordingEngine, status: int, answer: str, pulls: int
+) -> None:
+    """An image that disappears before its container is created is pulled again, three times at most."""
+    engine.answers["/containers/create"] = (status, {"message": answer})
+    with pytest.raises(EcrStartError, match=re.escape(answer)):
+        client.create_container(IMAGE, "true")
+    assert len(engine.pulls()) == pulls
