@@ -148,7 +148,7 @@ def _check_dags(arguments: argparse.Namespace) -> int:
         elif report.found.dags or report.found.import_errors:
             write_table(report, out, _marks(out))
     if not report.found.dags and not report.found.import_errors:
-        sys.stderr.write(f"--dags: there is no DAG in {folder or 'the folders of this deployment'}.\n")
+        sys.stderr.write(f"--dags: there is no DAG in {', '.join(sorted(report.found.folders)) or 'any DAG bundle'}.\n")
         return WRONG_USAGE
     return int(not report.ok)
 

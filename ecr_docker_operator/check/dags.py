@@ -104,6 +104,8 @@ class Found:
     all_tasks: int = 0
     """Number of tasks, of whatever operator."""
     tasks: list[Task] = field(default_factory=list)
+    folders: set[str] = field(default_factory=set)
+    """Folders, or files, that were read."""
     import_errors: dict[str, str] = field(default_factory=dict)
     """File, or name of a DAG bundle -> Airflow's error."""
     refreshes: dict[tuple[str, str], list[str]] = field(default_factory=dict)
@@ -121,6 +123,7 @@ class Found:
         self.dags += other.dags
         self.all_tasks += other.all_tasks
         self.tasks += other.tasks
+        self.folders |= other.folders
         self.import_errors.update(other.import_errors)
         self.refreshes.update(other.refreshes)
         self.refreshing_dags |= other.refreshing_dags
@@ -214,6 +217,7 @@ class _Reader:
 
     def read(self, folder: Path | str) -> None:
         self._folder = Path(folder)
+        self._send(Found(folders={str(folder)}))
         read_dags(folder, self._start, self._take)
 
     def _start(self, path: str) -> bool:

@@ -656,6 +656,9 @@ def test_the_deployments_own_folder(registry: MemoryRegistry, tmp_path: Path, mo
     done = command()
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "1 DAG, 1 task with an image, 1 image in 1 repository: 1 can be pulled"
+    (tmp_path / "dags" / "dag.py").unlink()
+    done = command()
+    assert (done.returncode, done.stderr) == (2, f"--dags: there is no DAG in {tmp_path / 'dags'}.\n")
 
 
 @pytest.mark.slow
