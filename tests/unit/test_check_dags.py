@@ -345,6 +345,7 @@ def test_files_that_do_not_import(registry: MemoryRegistry, tmp_path: Path) -> N
     [
         ("os._exit(0)", "status 0"),
         ("os.kill(os.getpid(), signal.SIGKILL)", "signal SIGKILL"),
+        ("threading.Thread(target=time.sleep, args=(60,)).start(); raise KeyboardInterrupt", "status 1"),
     ],
 )
 def test_file_that_ends_the_process(registry: MemoryRegistry, tmp_path: Path, ends: str, how: str) -> None:
@@ -353,7 +354,7 @@ def test_file_that_ends_the_process(registry: MemoryRegistry, tmp_path: Path, en
     for number, image in enumerate(images):
         dag(tmp_path, ours(image), f"dag{number}")
     path = tmp_path / "dag1.py"
-    path.write_text(f"import os, signal\n{path.read_text()}    {ends}\n# RefreshEcrDockerConnectionOperator\n")
+    path.write_text(f"import os, signal, threading, time\n{path.read_text()}    {ends}\n# RefreshEcrDockerConnectionOperator\n")
     report, lines = check(tmp_path)
     assert states(report) == {images[0]: PULLED, images[2]: PULLED}
     assert f"✗ {path}: not imported. It ended the process that read it ({how})." in lines
