@@ -354,7 +354,9 @@ def test_file_that_ends_the_process(registry: MemoryRegistry, tmp_path: Path, en
     for number, image in enumerate(images):
         dag(tmp_path, ours(image), f"dag{number}")
     path = tmp_path / "dag1.py"
-    path.write_text(f"import os, signal, threading, time\n{path.read_text()}    {ends}\n# RefreshEcrDockerConnectionOperator\n")
+    path.write_text(
+        f"import os, signal, threading, time\n{path.read_text()}    {ends}\n# RefreshEcrDockerConnectionOperator\n"
+    )
     report, lines = check(tmp_path)
     assert states(report) == {images[0]: PULLED, images[2]: PULLED}
     assert f"✗ {path}: not imported. It ended the process that read it ({how})." in lines
