@@ -53,4 +53,6 @@ def test_another_registry(kind: str, stand: Stand) -> None:
         pull(image)
     reached = requests_to(stand, ELSEWHERE)
     assert {(request.path, request.authorized, request.status) for request in reached} == {(elsewhere, False, 401)}
-    assert any(request.token for request in requests_to(stand, HOST))
+    # containerd asks for the manifest before it logs in.
+    if kind == "blobs" or not stand.kind.containerd_store:
+        assert any(request.token for request in requests_to(stand, HOST))
