@@ -178,12 +178,21 @@ def read_dags(
             try:
                 with _on_its_own(beside):
                     found = super().process_file(filepath, *args, **kwargs)
-            except SystemExit as error:  # Airflow reads each file in a process of its own
-                self.import_errors[filepath] = f"SystemExit: {error}"
+            except BaseException as error:  # noqa: BLE001 - SystemExit, too: the process is the file's own
+                self.import_errors[filepath] = ": ".join(filter(None, (type(error).__name__, str(error))))
             take(found, {name: error for name, error in self.import_errors.items() if name not in known})
             return found
 
     _Bag(str(folder))
+
+
+def file_timeout() -> tuple[str, float]:
+    """Return the option that limits how long Airflow's DAG processor reads a file, and its value in seconds."""
+    from airflow.configuration import conf  # noqa: PLC0415 - only this command needs it
+
+    name = "dag_file_processor_timeout"
+    section = "dag_processor" if conf.has_option("dag_processor", name) else "core"  # from Airflow 3 on, and before
+    return f"[{section}] {name}", conf.getfloat(section, name)
 
 
 def _deployment_folder_of(folder: Path) -> Iterator[str]:
@@ -199,7 +208,11 @@ def _on_its_own(folders: tuple[str, ...]) -> Iterator[None]:
 
     Airflow reads each file in a process of its own.
     """
-    environment, path, modules, folder = os.environ.copy(), sys.path.copy(), set(sys.modules), Path.cwd()
+    environment, path, modules = os.environ.copy(), sys.path.copy(), set(sys.modules)
+    try:
+        folder = Path.cwd()
+    except FileNotFoundError:  # removed; there is no way back
+        folder = Path("/")
     sys.path += [folder for folder in folders if folder not in path]
     try:
         yield
@@ -210,10 +223,16 @@ def _on_its_own(folders: tuple[str, ...]) -> Iterator[None]:
             os.environ.clear()
             os.environ.update(environment)
         for name in sys.modules.keys() - modules:
-            file = getattr(sys.modules[name], "__file__", None) or ""
             # Airflow gives DAG files names that occur once.
-            if file.startswith(folders) and not name.startswith("unusual_prefix_"):
+            if not name.startswith("unusual_prefix_") and any(
+                place.startswith(folders) for place in _places(sys.modules[name])
+            ):
                 del sys.modules[name]
+
+
+def _places(module: ModuleType) -> list[str]:
+    # A folder without __init__.py is a package without a file.
+    return [str(place) for place in (getattr(module, "__file__", None), *getattr(module, "__path__", ())) if place]
 
 
 __all__ = [
@@ -224,6 +243,7 @@ __all__ = [
     "BaseOperatorLink",
     "XCom",
     "dag_folders",
+    "file_timeout",
     "find",
     "is_missing_connection",
     "mask_secret",

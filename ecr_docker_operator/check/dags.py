@@ -6,15 +6,16 @@ import ast
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import product
+from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow.providers.docker.operators.docker import DockerOperator
 from airflow.providers.docker.operators.docker_swarm import DockerSwarmOperator
 
 from ecr_docker_operator import policy
 from ecr_docker_operator.check.apart import ApartError, run_apart
-from ecr_docker_operator.compat import DAG, dag_folders, read_dags
+from ecr_docker_operator.compat import DAG, dag_folders, file_timeout, read_dags
 from ecr_docker_operator.ecr.reference import literal
 from ecr_docker_operator.errors import printable
 from ecr_docker_operator.operator import EcrDockerOperator
@@ -45,6 +46,8 @@ PARAMETERS = (
     "botocore_config",
 )
 """Parameters of EcrDockerOperator that choose the image and the identity that pulls it."""
+
+_CONNECTION = "docker_conn_id"
 
 REFRESHES = ("RefreshEcrDockerConnectionOperator", "EcrCredentialRegisterOperator")
 """Operators that only refresh a stored login: of airflow-ecr-plugin, and of a widely copied recipe."""
@@ -151,30 +154,48 @@ def find(folder: str | None = None) -> Found:
 
 def _files(folder: str | None) -> Iterator[Found]:
     """Yield what each file contains, read in a process of its own; if a file ends that, another goes on after it."""
+    option, seconds = file_timeout()
     path = ""
     started: set[str] = set()
+
+    def patience() -> float:
+        return seconds if path else inf
+
+    def broken(reason: str) -> Found:
+        found = Found()
+        found.add_error(Path(path or folder or "DAG bundles"), reason)
+        return found
+
     while True:
         try:
-            for item in run_apart(partial(_read, folder, started)):
-                if isinstance(item, Found):
-                    yield item
-                    path = ""
-                else:
-                    path = item
-                    started.add(path)
-        except ApartError as error:
-            broken = Found()
-            broken.add_error(Path(path or folder or "DAG bundles"), str(error))
-            yield broken
-            if path:
+            for name, found in run_apart(partial(_read, folder, started), patience):
+                if path and name != path:
+                    yield broken(_UNREAD)
                 path = ""
-                continue
-        return
+                if found is not None:
+                    yield found
+                else:
+                    path = name
+                    started.add(path)
+            reason = _UNREAD
+        except (ApartError, TimeoutError) as error:
+            reason = str(error) or f"It took longer than {seconds:.0f} s ({option})."
+        if path or reason != _UNREAD:
+            yield broken(reason)
+        if not path:
+            return
+        path = ""
 
 
-def _read(folder: str | None, without: Container[str], send: Callable[[str | Found], None]) -> None:
+_UNREAD = "What it contains could not be read."
+
+Send: TypeAlias = "Callable[[tuple[str, Found | None]], None]"
+"""Takes the path of a file before it is read, then with what it contains."""
+
+
+def _read(folder: str | None, without: Container[str], send: Send) -> None:
     reader = _Reader(without, send)
-    for name, place in [(folder, folder)] if folder else dag_folders():
+    for name, place in [(folder, Path(folder).absolute())] if folder else dag_folders():
         error = place
         if not isinstance(place, Exception):
             try:
@@ -182,7 +203,7 @@ def _read(folder: str | None, without: Container[str], send: Callable[[str | Fou
                 continue
             except Exception as raised:  # noqa: BLE001 - for instance, .airflowignore cannot be read
                 error = raised
-        send(Found(import_errors={str(name): str(error) or repr(error)}))
+        send(("", Found(import_errors={str(name): str(error) or repr(error)})))
 
 
 class _Images:
@@ -206,25 +227,27 @@ class _Images:
 
 
 class _Reader:
-    """Reads DAGs, and sends the path of each file, then what it contains."""
+    """Reads DAGs, and sends what they contain."""
 
-    def __init__(self, without: Container[str], send: Callable[[str | Found], None]) -> None:
+    def __init__(self, without: Container[str], send: Send) -> None:
         self._without, self._send = without, send
         self._folder = Path()
+        self._path = ""
         self._found = Found()
         self._by_parameters: dict[str, Image] = {}
         self._default_url = _operator(image="check").docker_url
 
     def read(self, folder: Path | str) -> None:
         self._folder = Path(folder)
-        self._send(Found(folders={str(folder)}))
+        self._send(("", Found(folders={str(folder)})))
         read_dags(folder, self._start, self._take)
 
     def _start(self, path: str) -> bool:
-        is_new = path not in self._without
-        if is_new:
-            self._send(path)
-        return is_new
+        if path in self._without:
+            return False
+        self._path = path
+        self._send((path, None))
+        return True
 
     def _take(self, dags: Iterable[Any], errors: Mapping[str, str]) -> None:
         self._found = Found()
@@ -232,7 +255,7 @@ class _Reader:
             self._read(dag)
         for name, error in errors.items():
             self._found.add_error(self._folder if self._folder.is_file() else self._folder / name, error)
-        self._send(self._found)
+        self._send((self._path, self._found))
 
     def _read(self, dag: Any) -> None:
         self._found.dags += 1
@@ -241,7 +264,11 @@ class _Reader:
             self._found.all_tasks += 1
             cls = task.operator_class if _is_mapped(task) else type(task)
             if issubclass(cls, DockerOperator):
-                self._add(dag.dag_id, task, cls)
+                try:
+                    self._add(dag.dag_id, task, cls)
+                except Exception as error:  # noqa: BLE001 - its parameters may be anything
+                    text = f"The check cannot read its parameters: {type(error).__name__}."
+                    self._add_image(dag.dag_id, task, cls, Image("?", text=text, kind=text))
             elif name := next((parent.__name__ for parent in cls.__mro__ if parent.__name__ in REFRESHES), ""):
                 self._found.refreshes.setdefault((dag.dag_id, name), []).append(task.task_id)
                 refreshes += 1
@@ -249,28 +276,35 @@ class _Reader:
             self._found.refreshing_dags.add(dag.dag_id)
 
     def _add(self, dag_id: str, task: Any, cls: type[DockerOperator]) -> None:
-        connection = _given(task, "docker_conn_id")
         url = _given(task, "docker_url")
         here = not issubclass(cls, DockerSwarmOperator) and url in (None, self._default_url)
-        if _is_mapped(task) and policy.sets_image(cls):
-            text = f"image is what {cls.__qualname__} makes of it"
-            name = _shown(_given(task, "image"))
-            found: Iterable[Image] = [Image(name, state=LATER, text=text)]
-        else:
-            found = map(self._image, _parameters(task, cls))
-        images = {id(image): image for image in found}
-        for image in images.values():
+        sets_image = _is_mapped(task) and policy.sets_image(cls)
+        images: dict[tuple[int, str | None], Image] = {}
+        for parameters in _parameters(task, cls):
+            connection = literal(parameters.pop(_CONNECTION, None)) or None
+            if sets_image:
+                text = f"image is what {cls.__qualname__} makes of it"
+                image = Image(_shown(_given(task, "image")), state=LATER, text=text)
+            else:
+                image = self._image(parameters)
             image.on_default_engine |= here
-            self._found.tasks.append(
-                Task(
-                    dag_id,
-                    task.task_id,
-                    f"{cls.__module__}.{cls.__qualname__}",
-                    logs_in=issubclass(cls, EcrDockerOperator),
-                    docker_conn_id=literal(connection) or None,
-                    image=image,
-                )
+            images[id(image), connection] = image
+        for (_, connection), image in images.items():
+            self._add_image(dag_id, task, cls, image, connection)
+
+    def _add_image(
+        self, dag_id: str, task: Any, cls: type[DockerOperator], image: Image, connection: str | None = None
+    ) -> None:
+        self._found.tasks.append(
+            Task(
+                dag_id,
+                task.task_id,
+                f"{cls.__module__}.{cls.__qualname__}",
+                logs_in=issubclass(cls, EcrDockerOperator),
+                docker_conn_id=connection,
+                image=image,
             )
+        )
 
     def _image(self, parameters: dict[str, Any]) -> Image:
         key = repr(parameters)
@@ -306,10 +340,10 @@ def _parameters(task: Any, cls: type) -> Iterator[dict[str, Any]]:
     if not issubclass(cls, EcrDockerOperator):
         # What the task would do if the policy converted it.
         settings = _settings()
-        for parameters in _of_ours(task, ("image",)):
+        for parameters in _of_ours(task, ("image", _CONNECTION)):
             yield {**settings, **parameters}
         return
-    yield from _of_ours(task, PARAMETERS)
+    yield from _of_ours(task, (*PARAMETERS, _CONNECTION))
 
 
 def _of_ours(task: Any, names: Iterable[str]) -> Iterator[dict[str, Any]]:
@@ -324,7 +358,7 @@ def _expanded(task: Any) -> Iterable[Mapping[str, Any]]:
     if not isinstance(value, dict):  # expand_kwargs
         is_known = isinstance(value, list | tuple) and all(isinstance(each, dict) for each in value)
         return value if is_known else [{"image": value}]
-    ours = {name: each for name, each in value.items() if name in PARAMETERS}
+    ours = {name: each for name, each in value.items() if name in (*PARAMETERS, _CONNECTION)}
     columns = [each if isinstance(each, list | tuple) else [each] for each in ours.values()]
     return [dict(zip(ours, row, strict=True)) for row in product(*columns)]
 
@@ -358,10 +392,16 @@ def _is_known(value: Any) -> bool:
 
 def _shown(value: Any) -> str:
     """Return a value of a task in a line; what the task before it returns, as its template."""
-    text = str(value)
-    if "XComArg(" in text:  # without a template, for instance after .map()
-        return "what a task before it returns"
-    return f"<{type(value).__name__}>" if text.startswith("<") else printable(text)
+    if isinstance(value, str | int | None):
+        return printable(str(value))
+    classes = {cls.__name__ for cls in type(value).__mro__}
+    # Others show all that the DAG gives to them.
+    if "XComArg" in classes:
+        text = str(value)
+        return printable(text) if text.startswith("{{") else "what a task before it returns"
+    if "MappedArgument" in classes:
+        return "what its task group is mapped over"
+    return f"<{type(value).__name__}>"
 
 
 def _refreshes_in(path: Path) -> list[str]:

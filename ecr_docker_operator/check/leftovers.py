@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ecr_docker_operator.check.dags import ELSEWHERE
 from ecr_docker_operator.compat import is_missing_connection
 from ecr_docker_operator.hook import EcrDockerHook, is_for_ecr
+from ecr_docker_operator.policy import describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,9 +58,12 @@ def _operators(found: Found) -> Iterator[Leftover]:
         if len(_names(tasks)) > 1:
             what = "do not log in to Amazon ECR by themselves."
         shown, step = _OURS.get(name, (name, "Set"))
+        step = f"{step} [ecr_docker] task_policy, which edits no DAG."
+        if describe().startswith("on,"):
+            step = "The cluster policy cannot convert this class; Airflow's log of the DAG says why."
         # Airflow makes up the name of a DAG file's module.
         shown = re.sub(r"^unusual_prefix_[0-9a-f]+_", "", shown)
-        text = f"{shown}: {_count(tasks)} {what} {step} [ecr_docker] task_policy, which edits no DAG."
+        text = f"{shown}: {_count(tasks)} {what} {step}"
         yield Leftover("operator", name, text, _names(tasks))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import dropwhile, groupby
 from typing import TYPE_CHECKING, Any
 
 from ecr_docker_operator.check.dags import ELSEWHERE, LATER, PULLED, REFUSED, UNKNOWN, Found, Image, Task, find
@@ -101,7 +101,7 @@ def write_table(report: Report, out: TextIO, marks: Mapping[bool | None, str]) -
 
 def _lines(report: Report, marks: Mapping[bool | None, str]) -> Iterator[str]:
     for path, error in report.found.import_errors.items():
-        yield f"{marks[False]} {path}: not imported. {_last_line(error)}"
+        yield f"{marks[False]} {path}: not imported. {_cause(error)}"
     if report.engine_error:
         yield f"{marks[False]} {report.engine_error}"
     widths = [len(value) for value in _HEAD]
@@ -189,16 +189,23 @@ def _connection_missing(login: Login) -> bool:
     return login.name != str(login.identity)
 
 
-def _last_line(error: str) -> str:
-    lines = [line.strip() for line in error.splitlines() if line.strip()]
-    return printable(lines[-1]) if lines else "Airflow does not say why."
+def _cause(error: str) -> str:
+    """Return the exception and its message, without the traceback before it."""
+    *_, last = error.split("Traceback (most recent call last):")
+    lines = [line.rstrip() for line in last.splitlines() if line.strip()]
+    message = list(dropwhile(lambda line: line.startswith(" "), lines))
+    if message:
+        return printable(" ".join(line.strip() for line in message))
+    # That of a group of exceptions is indented.
+    inner = [line.strip(" |+-") for line in lines if line.strip(" |+-")]
+    return printable(inner[-1]) if inner else "Airflow does not say why."
 
 
 def _sums(report: Report) -> str:
     found = report.found
     counts = _counts(found)
     parts = [f"{counts[state]} {state}" for state in ORDER if counts[state]]
-    if lacking := sum(task.lacks_login for task in found.tasks):
+    if lacking := len({(task.dag_id, task.task_id) for task in found.tasks if task.lacks_login}):
         parts.append(f"{_number(lacking, 'task')} without a login of {'their' if lacking > 1 else 'its'} own")
     if found.import_errors:
         parts.append(f"{_number(len(found.import_errors), 'file')} not imported")

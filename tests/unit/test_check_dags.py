@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from contextlib import suppress
 from importlib.util import find_spec
@@ -20,6 +21,7 @@ import pytest
 from ecr_docker_operator.check.cli import MARKS
 from ecr_docker_operator.check.dags import ELSEWHERE, LATER, PULLED, REFUSED, UNKNOWN
 from ecr_docker_operator.check.report import SHOWN, Report, run, write_json, write_table
+from ecr_docker_operator.compat import file_timeout
 from tests.memory_registry import SIZE, MemoryRegistry
 from tests.stand.aws import AwsError
 from tests.stand.hosts import ACCOUNT, OTHER_ACCOUNT, OTHER_REGION, REGION
@@ -105,7 +107,7 @@ def registry(aws: Aws) -> MemoryRegistry:
 
 def dag(folder: Path, body: str, name: str = "dag") -> None:
     """Write a DAG file."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.py").write_text(HEAD.format(dag=name, HOST=HOST, OTHER_HOST=OTHER_HOST) + body)
 
 
@@ -340,37 +342,159 @@ def test_files_that_do_not_import(registry: MemoryRegistry, tmp_path: Path) -> N
     assert lines[-1].endswith("1 can be pulled, 3 files not imported")
 
 
+def with_head(folder: Path, name: str, head: str, body: str) -> Path:
+    """Write a DAG file that begins with *head*, and return its path."""
+    dag(folder, body, name)
+    path = folder / f"{name}.py"
+    path.write_text(f"{head}\n{path.read_text()}")
+    return path
+
+
+HELD = "import os, time\nif not os.fork():\n    time.sleep(600)\n"
+THREAD = "import threading, time\nthreading.Thread(target=time.sleep, args=(600,)).start()\n"
+ENDLESS = "while True:\n    try:\n        time.sleep(1)\n    except BaseException:\n        pass\n"
+UNREADABLE = "class Odd:\n    __class__ = property(lambda self: 1 / 0)\nodd = Odd()"
+
+
 @pytest.mark.parametrize(
-    ("ends", "how"),
+    ("head", "how"),
     [
-        ("os._exit(0)", "status 0"),
-        ("os.kill(os.getpid(), signal.SIGKILL)", "signal SIGKILL"),
-        ("threading.Thread(target=time.sleep, args=(60,)).start(); raise KeyboardInterrupt", "status 1"),
+        ("import os\nos._exit(0)", "It ended the process that read it (status 0)."),
+        ("import os\nos.kill(os.getpid(), 9)", "It ended the process that read it (signal SIGKILL)."),
+        ("import os\nos.kill(os.getpid(), 40)", "It ended the process that read it (signal 40)."),
+        (f"{HELD}os._exit(3)", "It ended the process that read it (status 3)."),
+        (f"{THREAD}raise KeyboardInterrupt", "KeyboardInterrupt"),
+        (f"import time\n{ENDLESS}", "It took longer than 2 s ({option})."),
+        # Airflow's handler of the signal lets the program go on, with the same.
+        ("import ctypes\nctypes.string_at(0)", "It took longer than 2 s ({option})."),
+        (UNREADABLE, "ZeroDivisionError: division by zero"),
     ],
 )
-def test_file_that_ends_the_process(registry: MemoryRegistry, tmp_path: Path, ends: str, how: str) -> None:
+def test_file_that_breaks_off(
+    registry: MemoryRegistry, tmp_path: Path, head: str, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It is listed like a file that does not import, and the files before and after it are read."""
+    option, _ = file_timeout()
+    section, name = option.strip("[").split("] ")
+    monkeypatch.setenv(f"AIRFLOW__{section}__{name}".upper(), "2")
     images = [registry.add(f"app:{number}") for number in range(3)]
     for number, image in enumerate(images):
         dag(tmp_path, ours(image), f"dag{number}")
-    path = tmp_path / "dag1.py"
-    path.write_text(
-        f"import os, signal, threading, time\n{path.read_text()}    {ends}\n# RefreshEcrDockerConnectionOperator\n"
-    )
+    path = with_head(tmp_path, "dag1", head, ours(images[1]))
     report, lines = check(tmp_path)
     assert states(report) == {images[0]: PULLED, images[2]: PULLED}
-    assert f"✗ {path}: not imported. It ended the process that read it ({how})." in lines
+    assert f"✗ {path}: not imported. {how.format(option=option)}" in lines
     assert not report.ok
+
+
+def test_file_that_copies_the_process(registry: MemoryRegistry, tmp_path: Path) -> None:
+    """What a DAG file starts reads no file, and does not outlive the check."""
+    images = [registry.add(f"app:{number}") for number in range(3)]
+    mark = tmp_path / "started"
+    fork = (
+        f"import os, pathlib, time\nif not os.fork():\n    pathlib.Path({str(mark)!r}).write_text(str(os.getpid()))\n"
+    )
+    dag(tmp_path, ours(images[0]), "dag0")
+    with_head(tmp_path, "dag1", fork, ours(images[1]))
+    with_head(tmp_path, "dag2", f"{fork}    time.sleep(600)", ours(images[2]))
+    report, _ = check(tmp_path)
+    assert report.found.import_errors == {}
+    assert len(report.found.tasks) == 3
+    assert states(report) == dict.fromkeys(images, PULLED)
+    with pytest.raises(ProcessLookupError):
+        wait_for_the_end(int(mark.read_text()))
+
+
+def wait_for_the_end(process: int) -> None:
+    """Wait until a process has ended.
+
+    :raises ProcessLookupError: if it has.
+    """
+    for _ in range(100):
+        os.kill(process, 0)
+        if Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+            raise ProcessLookupError
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("odd", ["__str__", "__repr__", "__eq__"])
+def test_task_that_cannot_be_read(registry: MemoryRegistry, tmp_path: Path, odd: str) -> None:
+    """Where a parameter raises an error as soon as it is looked at, the other tasks of the file are read."""
+    image = registry.add("app:1")
+    head = f"class Odd:\n    def {odd}(self, *_):\n        raise KeyError('hunter2')\n"
+    body = f"    DockerOperator(task_id='odd', image=Odd(), docker_url=Odd(), docker_conn_id=Odd())\n{ours(image)}"
+    with_head(tmp_path, "dag", head, body)
+    report, lines = check(tmp_path)
+    assert len(report.found.tasks) == 2
+    assert states(report)[image] == PULLED
+    assert "hunter2" not in "".join(lines)
+
+
+def test_values_of_a_task_group(registry: MemoryRegistry, tmp_path: Path) -> None:
+    """What a mapped task group is given is not shown: it may hold a password."""
+    body = f"""
+    @task_group
+    def team(image, password):
+        DockerOperator(task_id="run", image=image, environment={{"PASSWORD": password}})
+
+    team.expand(image=[{registry.add("app:1")!r}], password=["hunter2"])
+    team.override(group_id="more").expand_kwargs([{{"image": "app:1", "password": "hunter2"}}])
+"""
+    dag(tmp_path, body)
+    report, lines = check(tmp_path)
+    assert [image.state for image in report.found.images] == [LATER]
+    assert any("image is what its task group is mapped over" in line for line in lines)
+    out = io.StringIO()
+    write_json(report, out)
+    assert "hunter2" not in f"{lines}{out.getvalue()}"
+
+
+def test_relative_folder(registry: MemoryRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder may be given relative to the current one."""
+    images = {f"team{number}": registry.add(f"app:{number}") for number in range(2)}
+    for team, image in images.items():
+        head = "import os, sys\nsys.path.insert(0, os.path.dirname(__file__))\nfrom common import names\n"
+        with_head(tmp_path / "dags" / team, team, head, "    EcrDockerOperator(task_id='t', image=names.IMAGE)\n")
+        # A package without __init__.py.
+        (tmp_path / "dags" / team / "common").mkdir()
+        (tmp_path / "dags" / team / "common" / "names.py").write_text(f"IMAGE = {image!r}\n")
+    (tmp_path / "dags" / "bad.py").write_text("# airflow DAG\nimport RefreshEcrDockerConnectionOperator\n")
+    monkeypatch.chdir(tmp_path)
+    report, lines = check(Path("dags"))
+    assert {task.dag_id: task.image.name for task in report.found.tasks} == images
+    assert list(report.found.import_errors) == [str(tmp_path / "dags" / "bad.py")]
+    assert any("bad.py: this file does not import, and uses RefreshEcrDocker" in line for line in lines)
+
+
+def test_current_folder_that_is_gone(registry: MemoryRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check may start in a folder that somebody removed."""
+    image = registry.add("app:1")
+    dag(tmp_path / "dags", ours(image))
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    report, _ = check(tmp_path / "dags")
+    assert states(report) == {image: PULLED}
+
+
+def test_errors_of_several_lines(tmp_path: Path) -> None:
+    """Of an error, the exception and its whole message are shown, without the traceback."""
+    for name, error in {
+        "lines": "ValueError('one\\ntwo')",
+        "group": "ExceptionGroup('both', [KeyError('a'), ValueError('b')])",
+    }.items():
+        (tmp_path / f"{name}.py").write_text(f"# airflow DAG\nraise {error}\n")
+    _, lines = check(tmp_path)
+    assert f"✗ {tmp_path}/lines.py: not imported. ValueError: one two" in lines
+    assert f"✗ {tmp_path}/group.py: not imported. ValueError: b" in lines
 
 
 def test_file_that_starts_a_thread(registry: MemoryRegistry, tmp_path: Path) -> None:
     """The check does not wait for what a file leaves running, nor run what it registered for the end."""
     image = registry.add("app:1")
-    dag(tmp_path, ours(image))
-    path = tmp_path / "dag.py"
     mark = tmp_path / "ran"
-    head = "import atexit, pathlib, threading, time\nthreading.Thread(target=time.sleep, args=(600,)).start()\n"
-    path.write_text(f"{head}atexit.register(pathlib.Path({str(mark)!r}).touch)\n{path.read_text()}")
+    head = f"import atexit, pathlib\n{THREAD}atexit.register(pathlib.Path({str(mark)!r}).touch)\n"
+    with_head(tmp_path, "dag", head, ours(image))
     done = command(str(tmp_path), "--json")
     assert [each["state"] for each in json.loads(done.stdout)["images"]] == [PULLED]
     assert not mark.exists()
@@ -379,16 +503,11 @@ def test_file_that_starts_a_thread(registry: MemoryRegistry, tmp_path: Path) -> 
 def test_kinds_of_text_of_ones_own(registry: MemoryRegistry, tmp_path: Path) -> None:
     """A file's own class of texts is taken as text; what the check cannot know outside of the file is said."""
     image = registry.add("app:1")
-    dag(tmp_path, "    EcrDockerOperator(task_id='t', image=Name.APP, aws_conn_id=Name.EMPTY)\n", "named")
-    dag(
-        tmp_path,
-        f"    EcrDockerOperator(task_id='t', image={image!r}, botocore_config={{'user_agent': Odd()}})\n",
-        "odd",
-    )
     names = f"import enum\nclass Name(str, enum.Enum):\n    APP = {image!r}\n    EMPTY = ''\n"
-    for name, head in (("named", names), ("odd", "class Odd: pass\n")):
-        path = tmp_path / f"{name}.py"
-        path.write_text(f"{head}{path.read_text()}")
+    body = "    EcrDockerOperator(task_id='t', image=Name.APP, aws_conn_id=Name.EMPTY, botocore_config=Config())\n"
+    with_head(tmp_path, "named", f"{names}class Config(dict): pass\n", body)
+    odd = f"    EcrDockerOperator(task_id='t', image={image!r}, botocore_config={{'user_agent': Odd()}})\n"
+    with_head(tmp_path, "odd", "class Odd: pass\n", odd)
     report, lines = check(tmp_path)
     assert states(report) == {image: PULLED}
     assert [type(each.name) for each in report.found.images] == [str]
