@@ -1,6 +1,6 @@
 """Find a Python for a cell.
 
-A Python that this machine's release of Debian lacks comes from a later one, as the stand's engines do: ``debootstrap``
+A Python that this machine's release of Debian lacks comes from another one, as the stand's engines do: ``debootstrap``
 installs it once, in a folder of its own. Its program gets the folder's C library instead of this machine's, so that it
 runs here like any other, with this machine's files and programs.
 """
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 RUNNING = "{}.{}".format(*sys.version_info)
-RELEASES = {"3.14": "forky"}
+RELEASES = {"3.11": "bookworm", "3.14": "forky"}
 """Python -> release of Debian that has it."""
 
 

@@ -26,6 +26,8 @@ SERVERS = {
 }
 
 RELEASES = {"debootstrap": "debootstrap"}
+_SPLIT = {"docker": "docker-cli"}
+"""program -> its package in releases of Debian where the one above only recommends it."""
 INTERPRETERS = {"patchelf": "patchelf"}
 PEERS = {
     "docker": "docker.io",
@@ -67,13 +69,14 @@ def install_parts(parts: dict[str, str] = PARTS) -> None:
         msg = f"The stand needs {', '.join(parts)}: install them (in Debian: {' '.join(missing)})."
         raise StandUnavailableError(msg)
     with locked():
-        missing = _missing(parts)
-        if not missing:  # another process has just installed them
-            return
-        sys.stderr.write(f"The stand installs {' '.join(missing)} with apt-get.\n")
-        if problem := install(missing):
-            msg = f"{problem}\nInstall {' '.join(missing)} by hand, or mend apt, and run this again."
-            raise StandUnavailableError(msg)
+        for packages in (parts, {**parts, **{name: _SPLIT[name] for name in parts if name in _SPLIT}}):
+            missing = _missing(packages)
+            if not missing:  # another process may have just installed them
+                return
+            sys.stderr.write(f"The stand installs {' '.join(missing)} with apt-get.\n")
+            if problem := install(missing):
+                msg = f"{problem}\nInstall {' '.join(missing)} by hand, or mend apt, and run this again."
+                raise StandUnavailableError(msg)
 
 
 def _missing(parts: dict[str, str]) -> list[str]:
