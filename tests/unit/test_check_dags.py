@@ -555,9 +555,11 @@ def test_what_can_go(registry: MemoryRegistry, tmp_path: Path, monkeypatch: pyte
     DockerOperator(task_id="public", image="public.ecr.aws/team/app:1")
 """
     dag(tmp_path, body, "after")
+    several = [image, registry.add("app:2"), registry.add("app:3")]
+    dag(tmp_path, f"    DockerOperator.partial(task_id='fan').expand(image={several!r})\n", "mapped")
     report, lines = check(tmp_path)
     assert lines[lines.index("What can go:") + 1 : -2] == [
-        "- DockerOperator: task 'old' of DAG 'before' does not log in to Amazon ECR by itself. Use EcrDockerOperator, "
+        "- DockerOperator: 2 tasks do not log in to Amazon ECR by themselves. Use EcrDockerOperator, "
         "or set [ecr_docker] task_policy, which edits no DAG.",
         "- Docker connection 'ecr' holds a login for Amazon ECR: drop docker_conn_id from 2 tasks, once they "
         "log in by themselves, then delete the connection.",
@@ -567,7 +569,9 @@ def test_what_can_go(registry: MemoryRegistry, tmp_path: Path, monkeypatch: pyte
     ]
     assert {line[:1] for line in lines if re.search(r"  can be pulled, once it logs in  ", line)} == {"·"}
     assert sum("  can be pulled  " in line for line in lines) == 3
-    assert lines[-1].endswith(": 1 not known, 4 can be pulled, 1 not on Amazon ECR, 1 task without a login of its own")
+    assert lines[-1].endswith(
+        ": 1 not known, 7 can be pulled, 1 not on Amazon ECR, 2 tasks without a login of their own"
+    )
     assert report.ok
 
 
@@ -577,16 +581,17 @@ def test_connection_of_other_tasks(registry: MemoryRegistry, tmp_path: Path, mon
     body = f"""
     EcrDockerOperator(task_id="run", image={registry.add("app:1")!r}, docker_conn_id="ecr")
     DockerOperator(task_id="notify", image="curlimages/curl:8", docker_conn_id="ecr")
-    DockerOperator(task_id="gone", image="curlimages/curl:8", docker_conn_id="gone")
+    DockerOperator.partial(task_id="mapped", image="curlimages/curl:8").expand(docker_conn_id=["ecr", "gone"])
+    DockerOperator.partial(task_id="more", image="curlimages/curl:8").expand_kwargs([{{"docker_conn_id": "ecr"}}])
 """
     dag(tmp_path, body)
     report, lines = check(tmp_path)
     assert lines[lines.index("What can go:") + 1 : -2] == [
-        "- Docker connection 'ecr' holds a login for Amazon ECR: drop docker_conn_id from 2 tasks, then delete the "
+        "- Docker connection 'ecr' holds a login for Amazon ECR: drop docker_conn_id from 4 tasks, then delete the "
         "connection.",
-        "- Docker connection 'gone' does not exist: drop docker_conn_id from task 'gone' of DAG 'dag'.",
+        "- Docker connection 'gone' does not exist: drop docker_conn_id from task 'mapped' of DAG 'dag'.",
     ]
-    assert report.leftovers[0].tasks == (("dag", "run"), ("dag", "notify"))
+    assert report.leftovers[0].tasks == (("dag", "run"), ("dag", "notify"), ("dag", "mapped"), ("dag", "more"))
 
 
 def test_mapped_with_default_args(registry: MemoryRegistry, tmp_path: Path) -> None:
@@ -683,6 +688,11 @@ def test_policy(registry: MemoryRegistry, tmp_path: Path, monkeypatch: pytest.Mo
     assert [(image["aws_conn_id"], image["state"]) for image in document["images"]] == [(None, PULLED)]
     assert document["can_go"] == []
     assert document["policy"] == "on, with aws_conn_id=None"
+    own = "    class Own(DockerOperator):\n        def __init__(self, *, region_name=None, **kwargs):\n"
+    own += "            super().__init__(**kwargs)\n"
+    dag(tmp_path, f"{own}    Own(task_id='own', image={image!r})\n")
+    (left,) = json.loads(command(str(tmp_path), "--json").stdout)["can_go"]
+    assert left["text"].endswith("The cluster policy cannot convert this class; Airflow's log of the DAG says why.")
 
 
 def test_engine(registry: MemoryRegistry, engine: RecordingEngine, tmp_path: Path) -> None:
