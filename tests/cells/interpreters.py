@@ -62,8 +62,10 @@ def _from_debian(version: str, release: str) -> Path:
         [loader] = (made / "usr" / "lib").glob("*-linux-gnu*/ld-linux-*.so.*")
         [loader] = [root / loader.relative_to(made)]
         # Unlike LD_LIBRARY_PATH, it does not reach the programs that this one starts.
-        options = ["--set-interpreter", str(loader), "--force-rpath", "--set-rpath", str(loader.parent)]
-        subprocess.run([find_program("patchelf"), *options, made / program], check=True)
+        rpath = ["--force-rpath", "--set-rpath", str(loader.parent)]
+        # In this order: patchelf from 0.17 on breaks the program if both are set at once.
+        for options in (rpath, ["--set-interpreter", str(loader)]):
+            subprocess.run([find_program("patchelf"), *options, made / program], check=True)
 
     install_parts(INTERPRETERS)
     return release_root(f"{release}-python", release, (program.name,), finish) / program
