@@ -12,7 +12,7 @@ from airflow.providers.docker.operators.docker import DockerOperator
 from docker.errors import APIError
 
 from ecr_docker_operator import EcrDockerHook, EcrDockerOperator, EcrPullError, EcrTokenError
-from tests.stand.aws import AwsError
+from tests.stand.aws import TWELVE_HOURS, AwsError
 from tests.stand.hosts import ACCOUNT, OTHER_ACCOUNT, OTHER_REGION, PRIVATE_HOSTS, REGION
 from tests.stand.images import build, digest
 from tests.stand.registry import PUBLIC
@@ -75,6 +75,15 @@ def test_token_that_died_in_between(stand: Stand) -> None:
     task.execute({})
     assert len(stand.aws.tokens) == 2
     assert issued(stand) == sent(stand)
+
+
+def test_token_that_dies_on_its_way(stand: Stand) -> None:
+    """A token that the registry refuses although the identity may pull the image is replaced, once."""
+    image = stand.push("late", image=build("second token"))
+    stand.aws.at_call = lambda: setattr(stand.aws, "lifetime", 0 if not stand.aws.tokens else TWELVE_HOURS)
+    assert run(image) == "second token"
+    assert len(stand.aws.tokens) == 2
+    assert issued(stand)[-1] == sent(stand)[-1]
 
 
 @pytest.mark.parametrize("host", [host for host in PRIVATE_HOSTS if ACCOUNT in host])
