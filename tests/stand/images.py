@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
+OCI_MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 _PROGRAMS = ("cat", "date", "echo", "env", "false", "head", "hostname", "ls", "sh", "sleep", "true")
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
@@ -35,17 +36,27 @@ class Image:
 
     layers: tuple[bytes, ...]
     config: bytes
+    oci: bool = False
+    """Whether its media types are those of the Open Container Initiative, else Docker's."""
+
+    @property
+    def media_type(self) -> str:
+        """Media type of the manifest."""
+        return OCI_MANIFEST_TYPE if self.oci else MANIFEST_TYPE
 
     @cached_property
     def manifest(self) -> bytes:
-        """The image's manifest (Image Manifest Version 2, Schema 2)."""
+        """The image's manifest (Image Manifest Version 2, Schema 2, or OCI Image Manifest)."""
         kind = "application/vnd.docker"
+        config, layer = f"{kind}.container.image.v1+json", f"{kind}.image.rootfs.diff.tar.gzip"
+        if self.oci:
+            config, layer = (f"application/vnd.oci.image.{each}" for each in ("config.v1+json", "layer.v1.tar+gzip"))
         return json.dumps(
             {
                 "schemaVersion": 2,
-                "mediaType": MANIFEST_TYPE,
-                "config": _descriptor(f"{kind}.container.image.v1+json", self.config),
-                "layers": [_descriptor(f"{kind}.image.rootfs.diff.tar.gzip", layer) for layer in self.layers],
+                "mediaType": self.media_type,
+                "config": _descriptor(config, self.config),
+                "layers": [_descriptor(layer, content) for content in self.layers],
             }
         ).encode()
 
@@ -53,12 +64,14 @@ class Image:
 def build(
     text: str | None = None,
     *,
+    oci: bool = False,
     program: bytes | None = None,
     programs: Mapping[str, bytes] | None = None,
     more: Sequence[bytes] = (),
 ) -> Image:
     """Return an image of busybox with *text* in the file ``/image``; default: a unique text.
 
+    :param oci: as in :class:`Image`.
     :param program: replaces busybox.
     :param programs: name and content of more programs.
     :param more: contents of further files, each in its own layer.
@@ -73,7 +86,7 @@ def build(
         "config": {"Env": ["PATH=/bin"], "Cmd": ["sh", "-c", "cat /image; exec sleep 0.05"]},
         "rootfs": {"type": "layers", "diff_ids": [digest(tar) for tar in tars]},
     }
-    return Image(tuple(map(_pack, tars)), json.dumps(config).encode())
+    return Image(tuple(map(_pack, tars)), json.dumps(config).encode(), oci)
 
 
 @lru_cache(maxsize=2)  # shared by all images with the same busybox

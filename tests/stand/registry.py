@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 
 from tests.stand.certificates import Authority
 from tests.stand.hosts import bucket
-from tests.stand.images import MANIFEST_TYPE, Image, digest
+from tests.stand.images import Image, digest
 from tests.stand.install import find_program
 from tests.stand.namespaces import ADDRESS
 from tests.stand.process import Process
@@ -157,7 +157,7 @@ class Registry:
             where = urlsplit(dict(start.headers)["location"])
             answer = self.backend("PUT", f"{where.path}?{where.query}&digest={digest(blob)}", blob)
             assert answer.status == 201, answer
-        answer = self.backend("PUT", f"/v2/{name}/manifests/{tag}", image.manifest, {"Content-Type": MANIFEST_TYPE})
+        answer = self.backend("PUT", f"/v2/{name}/manifests/{tag}", image.manifest, {"Content-Type": image.media_type})
         assert answer.status == 201, answer
         self.policies.setdefault((account, region, repository), set())
 

@@ -19,7 +19,7 @@ from tests.reliability.case import HOST, Scene
 from tests.reliability.cases import CASES
 from tests.reliability.registry_cases import NOT_PULLED
 from tests.stand.hosts import ACCOUNT, OTHER_ACCOUNT, REGION
-from tests.stand.images import MANIFEST_TYPE, Image, build, digest
+from tests.stand.images import Image, build, digest
 from tests.stand.registry import PUBLIC
 from tests.system.conftest import ROOT
 
@@ -37,6 +37,7 @@ BY_AIRFLOW = (sys.executable, "-m", "airflow", "ecr-docker")
 STEPS = ["image", "engine", "identity", "token", "registry", "digest", "architecture"]
 NOBODY = "AWS connection 'aws_default' (not found, so the worker's own AWS credentials)"
 LIST_TYPE = "application/vnd.docker.distribution.manifest.list.v2+json"
+OCI_INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
 # A check does not fetch layers. But the engine fetches the image's configuration in the same way.
 OF_LAYERS = {
     "no ecr:GetDownloadUrlForLayer",
@@ -103,19 +104,19 @@ def architecture(name: str, system: str = "linux", image: Image | None = None) -
     return replace(image, config=json.dumps(config).encode())
 
 
-def push_list(stand: Stand, repository: str, images: dict[str, Image]) -> str:
-    """Push a list of images for several architectures to a repository, and return its name."""
+def push_list(stand: Stand, repository: str, images: dict[str, Image], kind: str = LIST_TYPE) -> str:
+    """Push a list of images for several architectures to a repository, and return its name; "" is for none."""
     entries = []
     for name, image in images.items():
-        stand.push(repository, name, image=image)
-        platform = {"architecture": name, "os": "linux"}
+        stand.push(repository, name or "unknown", image=image)
+        platform = {"architecture": name, "os": "linux"} if name else {"architecture": "unknown", "os": "unknown"}
         manifest = image.manifest
         entries.append(
-            {"mediaType": MANIFEST_TYPE, "size": len(manifest), "digest": digest(manifest), "platform": platform}
+            {"mediaType": image.media_type, "size": len(manifest), "digest": digest(manifest), "platform": platform}
         )
-    content = json.dumps({"schemaVersion": 2, "mediaType": LIST_TYPE, "manifests": entries}).encode()
+    content = json.dumps({"schemaVersion": 2, "mediaType": kind, "manifests": entries}).encode()
     path = f"/v2/{ACCOUNT}/{REGION}/{repository}/manifests/1"
-    assert stand.registry.backend("PUT", path, content, {"Content-Type": LIST_TYPE}).status == 201
+    assert stand.registry.backend("PUT", path, content, {"Content-Type": kind}).status == 201
     return f"{HOST}/{repository}:1"
 
 
@@ -314,6 +315,22 @@ def test_list_with_the_engines_architecture(stand: Stand) -> None:
     image = push_list(stand, "one-fits", {"s390x": architecture("s390x"), name: build()})
     platform = last(image)
     assert (platform.ok, platform.facts["platforms"]) == (True, ["linux/s390x", f"linux/{name}"])
+
+
+@pytest.mark.parametrize("index", [False, True])
+def test_oci_image(index: bool, stand: Stand) -> None:
+    """An image in OCI media types, alone or in an index beside its attestation, runs, and the check says no other."""
+    content = build("an OCI image", oci=True)
+    if index:
+        name = stand.engine.client.version()["Arch"]
+        image = push_list(stand, "oci-index", {name: content, "": build(oci=True)}, OCI_INDEX_TYPE)
+    else:
+        image = stand.push("oci", image=content)
+    status, lines, _ = check(image)
+    assert status == 0
+    assert "✗" not in [line[0] for line in lines]
+    assert EcrDockerOperator(task_id="task", image=image).execute({}) == "an OCI image"
+    assert check(image)[0] == 0
 
 
 def test_image_of_another_system(stand: Stand) -> None:

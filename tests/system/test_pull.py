@@ -77,9 +77,10 @@ def test_token_that_died_in_between(stand: Stand) -> None:
     assert issued(stand) == sent(stand)
 
 
-def test_token_that_dies_on_its_way(stand: Stand) -> None:
+@pytest.mark.parametrize("oci", [False, True])
+def test_token_that_dies_on_its_way(oci: bool, stand: Stand) -> None:
     """A token that the registry refuses although the identity may pull the image is replaced, once."""
-    image = stand.push("late", image=build("second token"))
+    image = stand.push("late", image=build("second token", oci=oci))
     stand.aws.at_call = lambda: setattr(stand.aws, "lifetime", 0 if not stand.aws.tokens else TWELVE_HOURS)
     assert run(image) == "second token"
     assert len(stand.aws.tokens) == 2
