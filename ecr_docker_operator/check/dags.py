@@ -278,15 +278,14 @@ class _Reader:
     def _add(self, dag_id: str, task: Any, cls: type[DockerOperator]) -> None:
         url = _given(task, "docker_url")
         here = not issubclass(cls, DockerSwarmOperator) and url in (None, self._default_url)
-        sets_image = _is_mapped(task) and policy.sets_image(cls)
+        later = None
+        if _is_mapped(task) and policy.sets_image(cls):
+            text = f"image is what {cls.__qualname__} makes of it"
+            later = Image(_shown(_given(task, "image")), state=LATER, text=text)
         images: dict[tuple[int, str | None], Image] = {}
         for parameters in _parameters(task, cls):
             connection = literal(parameters.pop(_CONNECTION, None)) or None
-            if sets_image:
-                text = f"image is what {cls.__qualname__} makes of it"
-                image = Image(_shown(_given(task, "image")), state=LATER, text=text)
-            else:
-                image = self._image(parameters)
+            image = later or self._image(parameters)
             image.on_default_engine |= here
             images[id(image), connection] = image
         for (_, connection), image in images.items():
