@@ -407,12 +407,11 @@ def test_file_that_copies_the_process(registry: MemoryRegistry, tmp_path: Path) 
     """What a DAG file starts reads no file, and does not outlive the check."""
     images = [registry.add(f"app:{number}") for number in range(3)]
     mark = tmp_path / "started"
-    fork = (
-        f"import os, pathlib, time\nif not os.fork():\n    pathlib.Path({str(mark)!r}).write_text(str(os.getpid()))\n"
-    )
+    fork = "import os, pathlib, time\ncopy = os.fork()\n"
+    sleep = f"if copy:\n    pathlib.Path({str(mark)!r}).write_text(str(copy))\nelse:\n    time.sleep(600)\n"
     dag(tmp_path, ours(images[0]), "dag0")
     with_head(tmp_path, "dag1", fork, ours(images[1]))
-    with_head(tmp_path, "dag2", f"{fork}    time.sleep(600)", ours(images[2]))
+    with_head(tmp_path, "dag2", f"{fork}{sleep}", ours(images[2]))
     report, _ = check(tmp_path)
     assert report.found.import_errors == {}
     assert len(report.found.tasks) == 3
