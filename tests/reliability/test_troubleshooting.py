@@ -185,4 +185,4 @@ def test_warnings_are_the_codes(logged: Callable[[str], int]) -> None:
 def test_the_checks_words_are_the_codes() -> None:
     """The code contains every quote of the check of all DAGs."""
     assert [quote for quote in OF_THE_CHECK if not is_in_the_code(quote)] == []
-    assert len(OF_THE_CHECK) == 8
+    assert len(OF_THE_CHECK) == 10
