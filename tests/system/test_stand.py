@@ -75,7 +75,7 @@ def test_two_at_the_same_time() -> None:
         two.push("only-in-two")
         token = one.aws.issue("ecr", REGION, one.worker)
         pull(one.engine.client, image, token.password)
-        with pytest.raises(APIError, match=r"no basic auth credentials|unauthorized"):
+        with pytest.raises(APIError, match=r"no basic auth credentials|(?i:unauthorized)"):
             pull(two.engine.client, image, token.password)
 
 
@@ -110,6 +110,8 @@ def test_it_refuses_in_ecrs_words(repository: str, region: str, lifetime: float,
         return
     with pytest.raises(APIError) as caught:
         pull(stand.engine.client, f"{HOST}/{repository}", token.password)
+    if stand.kind.containerd_store:  # it asks with HEAD, whose answer has no message
+        words = "403 Forbidden" if "expired" in words else "not found"
     assert words in str(caught.value.explanation)
 
 

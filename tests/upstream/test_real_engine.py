@@ -63,7 +63,8 @@ def test_ours_pass_the_provider_tests_by_one_pull(ecr_suite: Suite, stand: Stand
     assert stand.engine.has(image)
     assert len(stand.aws.token_calls()) == 1
     (token,) = stand.aws.tokens
-    assert set(stand.registry.logins()) == {f"AWS:{token.password}"}
+    # containerd asks for the manifest without a login first.
+    assert set(stand.registry.logins()) - {None} == {f"AWS:{token.password}"}
 
 
 def _run(suite: Suite, stand: Stand, *, swapped: bool) -> Record:
