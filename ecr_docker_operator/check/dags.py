@@ -48,6 +48,7 @@ PARAMETERS = (
 """Parameters of EcrDockerOperator that choose the image and the identity that pulls it."""
 
 _CONNECTION = "docker_conn_id"
+_READ = (*PARAMETERS, _CONNECTION)
 
 REFRESHES = ("RefreshEcrDockerConnectionOperator", "EcrCredentialRegisterOperator")
 """Operators that only refresh a stored login: of airflow-ecr-plugin, and of a widely copied recipe."""
@@ -342,7 +343,7 @@ def _parameters(task: Any, cls: type) -> Iterator[dict[str, Any]]:
         for parameters in _of_ours(task, ("image", _CONNECTION)):
             yield {**settings, **parameters}
         return
-    yield from _of_ours(task, (*PARAMETERS, _CONNECTION))
+    yield from _of_ours(task, _READ)
 
 
 def _of_ours(task: Any, names: Iterable[str]) -> Iterator[dict[str, Any]]:
@@ -357,7 +358,7 @@ def _expanded(task: Any) -> Iterable[Mapping[str, Any]]:
     if not isinstance(value, dict):  # expand_kwargs
         is_known = isinstance(value, list | tuple) and all(isinstance(each, dict) for each in value)
         return value if is_known else [{"image": value}]
-    ours = {name: each for name, each in value.items() if name in (*PARAMETERS, _CONNECTION)}
+    ours = {name: each for name, each in value.items() if name in _READ}
     columns = [each if isinstance(each, list | tuple) else [each] for each in ours.values()]
     return [dict(zip(ours, row, strict=True)) for row in product(*columns)]
 

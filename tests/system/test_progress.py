@@ -173,11 +173,18 @@ def test_debug(stand: Stand, shown: Callable[[], list[str]], caplog: pytest.LogC
     caplog.set_level(logging.DEBUG)
     image = stand.push("debug")
     run(image)
-    said = [(found[1], found[2]) for text in caplog.messages if (found := re.fullmatch(r"(\w{12}): (.+)", text))]
+    said = [line.partition(": ")[::2] for line in caplog.messages if re.fullmatch(r"[0-9a-f]{12}: .+", line)]
     last = dict(said)
     assert [status for _, status in said].count("Pulling fs layer") == len(last) == (3 if stand.kind.podman else 2)
-    assert set(last.values()) <= {"Pull complete", "Download complete"}
+    assert set(last.values()) <= ends(stand)
     assert len(of_pull(shown(), image)) == 2
+
+
+def ends(stand: Stand) -> set[str]:
+    """Return the last statuses that a layer can have; Podman and containerd's store may not report an extraction."""
+    if stand.kind.podman or stand.kind.containerd_store:
+        return {"Pull complete", "Download complete"}
+    return {"Pull complete"}
 
 
 def test_ones_own_code_gets_the_engines_words(stand: Stand) -> None:
@@ -194,7 +201,7 @@ def test_ones_own_code_gets_the_engines_words(stand: Stand) -> None:
     else:
         last = {item["id"]: item["status"] for item in items if re.fullmatch("[0-9a-f]{12}", item.get("id", ""))}
         assert len(last) == 2
-        assert set(last.values()) <= {"Pull complete", "Download complete"}
+        assert set(last.values()) <= ends(stand)
     assert said[-1] == ("Download complete" if stand.kind.podman else f"Status: Downloaded newer image for {image}")
 
 

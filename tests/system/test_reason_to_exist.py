@@ -23,9 +23,9 @@ def test_ten_pulls_with_tokens_that_live_two_seconds(stand: Stand, test_dags: Ai
     assert run.succeeded, run.log
     assert list(run.states.values()) == ["success"] * 10
     assert len(stand.aws.token_calls()) == 10
+    sent = {request.token for request in stand.registry.requests if "/manifests/" in request.path}
     # containerd asks for the manifest without a login first.
-    sent = {request.token for request in stand.registry.requests if "/manifests/" in request.path} - {None}
-    assert set(stand.aws.tokens) == sent
+    assert sent == {*stand.aws.tokens, *([None] if stand.kind.containerd_store else [])}
     assert stand.aws.tokens[-1].expires_at - stand.aws.tokens[0].expires_at > TWO_SECONDS
 
 

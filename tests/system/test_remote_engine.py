@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -145,15 +144,14 @@ def test_wrong_client_certificate(api_version: str | None, stand: Stand, worker:
     """The engine refuses a client certificate of an unknown authority, with and without an API version."""
     worker.enrol(stand.engine.authority, strangers.issue_file("worker"))
     failed = failure(stand.push(), stand.engine.remote_url, worker.tls, api_version=api_version)
-    assert without_alert(failed) == (
-        f"{stand.engine.remote_url}: not connected to the Docker engine. ALERT. {NO_CLIENT_CERTIFICATE}"
-    )
+    assert failed in refusals(stand, "tlsv1 alert unknown ca")
 
 
-def without_alert(message: str) -> str:
-    """Replace the engine's refusal of a certificate in *message*; newer engines choose a more exact one."""
-    alerts = "sslv3 alert bad certificate|tlsv1 alert unknown ca|tlsv13 alert certificate required"
-    return re.sub(rf" ({alerts})\.", " ALERT.", message)
+def refusals(stand: Stand, newer: str) -> list[str]:
+    """Return what the engine may say of a certificate: newer engines choose the more exact alert *newer*."""
+    alerts = ("sslv3 alert bad certificate", newer)
+    engine = f"{stand.engine.remote_url}: not connected to the Docker engine."
+    return [f"{engine} {alert}. {NO_CLIENT_CERTIFICATE}" for alert in alerts]
 
 
 def test_no_client_certificate(stand: Stand, worker: Worker) -> None:
@@ -161,9 +159,7 @@ def test_no_client_certificate(stand: Stand, worker: Worker) -> None:
     tls = TLSConfig(ca_cert=worker.tls["tls_ca_cert"], verify=True)
     with pytest.raises(EcrEngineError) as caught:
         EcrDockerHook(base_url=stand.engine.remote_url, tls=tls).get_conn()
-    assert without_alert(str(caught.value)) == (
-        f"{stand.engine.remote_url}: not connected to the Docker engine. ALERT. {NO_CLIENT_CERTIFICATE}"
-    )
+    assert str(caught.value) in refusals(stand, "tlsv13 alert certificate required")
 
 
 def test_untrusted_engine(stand: Stand, worker: Worker, strangers: Authority) -> None:
