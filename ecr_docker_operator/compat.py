@@ -225,12 +225,12 @@ def _on_its_own(folders: tuple[str, ...]) -> Iterator[None]:
         for name in sys.modules.keys() - modules:
             # Airflow gives DAG files names that occur once.
             if not name.startswith("unusual_prefix_") and any(
-                place.startswith(folders) for place in _places(sys.modules[name])
+                place.startswith(folders) for place in _origins(sys.modules[name])
             ):
                 del sys.modules[name]
 
 
-def _places(module: ModuleType) -> list[str]:
+def _origins(module: ModuleType) -> list[str]:
     # A folder without __init__.py is a package without a file.
     return [str(place) for place in (getattr(module, "__file__", None), *getattr(module, "__path__", ())) if place]
 
