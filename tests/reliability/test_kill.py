@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.stand
 
 SECONDS = 180
+# A process that was asleep at so many looks in a row, and used no time in between, waits.
+LOOKS = 10
 # Prefixes of the runner's own lines.
 LINES = ("READY", "KILLED", "ERROR", "LOOKS", "AGAIN")
 
@@ -138,6 +140,23 @@ class Runner:
         self._process.kill()
         self._process.communicate()
 
+    def time_out(self) -> None:
+        """Trigger the timeout, once the process only waits.
+
+        Until then, it may collect garbage. An error that is raised there, even by a signal, is lost (Python
+        documentation, "object.__del__" and "weakref.ref").
+        """
+        seen: list[list[str]] = []
+
+        def waits() -> bool:
+            state, *fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+            used = fields[10:12]  # clock ticks of the processor: user's and system's (proc_pid_stat(5))
+            seen.append([state, *used])
+            return seen[-LOOKS:] == [["S", *used]] * LOOKS
+
+        wait_until(waits, "the process to do nothing")
+        self._process.send_signal(signal.SIGALRM)
+
     def go(self) -> None:
         """Make the process run the task, for the first time or again."""
         print(file=self._process.stdin, flush=True)
@@ -174,7 +193,7 @@ def test_execution_timeout(stuck: Phase, stand: Stand, tmp_path: Path) -> None:
         with stuck(stand, runner.image) as wait_for_it:
             runner.go()
             wait_for_it()
-            runner.send(signal.SIGALRM)
+            runner.time_out()
             runner.check_that_nothing_stays()
             assert stand.engine.has(runner.image) == (stuck is stuck_in_run)
         runner.check_that_it_runs_again()
