@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import socket
 from base64 import urlsafe_b64encode
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -51,8 +52,9 @@ def settings(url: str, database_url: str, logs: Path) -> dict[str, str]:
 
 
 def free_port() -> int:
-    """Return a free port of 127.0.0.1."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a free port of 127.0.0.1, outside those that Linux gives to others in the meantime (ip(7))."""
+    while True:
+        port = 20_000 + secrets.randbelow(12_768)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port

@@ -45,7 +45,7 @@ def test_result_and_error() -> None:
     assert within(None, lambda: busy(0)) == "result"
     with pytest.raises(ZeroDivisionError):
         within(60, lambda: 1 // 0)
-    assert threading.enumerate() == before
+    assert not set(threading.enumerate()) - set(before)
 
 
 def test_interrupted_in_its_own_thread() -> None:
@@ -60,8 +60,8 @@ def test_interrupted_in_its_own_thread() -> None:
         finally:
             ended.append(threading.current_thread())
 
-    with pytest.raises(TimeoutError, match=r"^no complete answer within 0\.1 s$"):
-        within(0.1, action)
+    with pytest.raises(TimeoutError, match=r"^no complete answer within 1 s$"):
+        within(1, action)
     assert ended == [threading.current_thread()]
 
 

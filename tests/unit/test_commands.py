@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -146,7 +147,8 @@ def test_interrupted(number: signal.Signals, clone: Path, short: Path) -> None:
     assert list(folder.iterdir())
     process.send_signal(number)
     _, said = process.communicate(timeout=30)
-    assert said.splitlines()[1:] == ["Interrupted: stopping what runs, and removing its files."]
+    lines = [line for line in said.splitlines() if not re.match(r" *\d+ s  ", line)]  # those of a slow pip
+    assert lines[1:] == ["Interrupted: stopping what runs, and removing its files."]
     assert process.returncode == INTERRUPTED
     assert list(short.iterdir()) == []
     # Empty while whoever adopted it has not asked for its exit status.
@@ -176,8 +178,8 @@ def test_no_pip(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
 
 def test_it_shows_that_it_moves(capfd: pytest.CaptureFixture[str]) -> None:
     """While a command runs, a line every few seconds says how long, and what it printed last."""
-    program = "import time; print('Collecting boto3', flush=True); time.sleep(1); print('end'); exit(3)"
+    program = "import time; print('Collecting boto3', flush=True); time.sleep(3); print('end'); exit(3)"
     assert run_shown([sys.executable, "-c", program], seconds=0.4) == (3, ["Collecting boto3", "end"])
-    lines = capfd.readouterr().err.splitlines()
-    assert lines
-    assert {line.split("s  ")[1] for line in lines} == {"Collecting boto3"}
+    shown = {line.split("s  ")[1] for line in capfd.readouterr().err.splitlines()}
+    # Python may take longer than that to start and to end.
+    assert "Collecting boto3" in shown <= {"", "Collecting boto3", "end"}

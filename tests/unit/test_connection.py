@@ -228,7 +228,7 @@ class SshServer:
                 if self._banner:
                     transport = Transport(connection)
                     transport.add_server_key(self.key)
-                    with suppress(SSHException):
+                    with suppress(SSHException, EOFError):
                         transport.start_server(server=ServerInterface())
                 else:
                     connection.recv(1024)
