@@ -28,7 +28,7 @@ class Pages:
         self.browser.open(self._url)
         self.browser.find("input[name=username]").send_keys(user)
         self.browser.find("input[name=password]").send_keys(password)
-        self.browser.find(self.log_in_button).click()
+        self.browser.click(self.log_in_button)
         self.browser.wait(lambda: "/login" not in self.browser.url, "somebody who has logged in")
 
     def task(self, task_id: str) -> None:
@@ -76,7 +76,7 @@ class OldPages(Pages):
         """Open the rendered templates of a task, through two links."""
         self.details(task_id)
         for link in ("More Details", "Rendered Template"):
-            self.browser.find("a", link).click()
+            self.browser.click("a", link)
 
     def _open(self, task_id: str, page: str) -> None:
         self._go({"dag_run_id": self._run_id, "task_id": task_id, "tab": page})

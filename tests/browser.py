@@ -7,7 +7,12 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException, TimeoutException
+from selenium.common.exceptions import (
+    ElementClickInterceptedException,
+    ElementNotInteractableException,
+    StaleElementReferenceException,
+    TimeoutException,
+)
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
@@ -101,12 +106,24 @@ class Browser(Assembly):
         """Return the first of those elements, as soon as one exists."""
         return self.wait(lambda: self.all(css, text), f"{css} {text}")[0]
 
+    def click(self, css: str, text: str = "") -> None:
+        """Click on the first of those elements, as soon as one exists that can be clicked on."""
+
+        def clicked() -> bool:
+            for element in self.all(css, text)[:1]:
+                element.click()
+                return True
+            return False
+
+        self.wait(clicked, f"{css} {text}")
+
     def wait(self, condition: Callable[[], T], what: str) -> T:
         """Return the result of *condition* as soon as it is true or not empty.
 
         :raises TimeoutException: if it takes too long; the message shows the visible text.
         """
-        ignored = [StaleElementReferenceException]
+        # The page may change in between.
+        ignored = [StaleElementReferenceException, ElementNotInteractableException, ElementClickInterceptedException]
         try:
             return WebDriverWait(self._driver, PAGE_SECONDS, ignored_exceptions=ignored).until(lambda _: condition())
         except TimeoutException as error:

@@ -25,7 +25,7 @@ WAIT = "while [ ! -e /scene/mended ]; do sleep 0.1; done"
 # An engine does not report what happens before it watches, a moment after the start (containerd, its shim for runc),
 # nor what it notices only after the container's end: so the shell waits first, and outlives the killed process.
 HOG = (
-    "[ -e /scene/mended ] || { sleep 1; (while true; do x=x$x$x; done); "
+    "[ -e /scene/mended ] || { sleep 3; (while true; do x=x$x$x; done); "
     "n=0; while [ ! -e /scene/reported ] && [ $((n += 1)) -lt 300 ]; do sleep 0.1; done; exit 137; }"
 )
 

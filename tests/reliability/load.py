@@ -102,15 +102,13 @@ def _first_served() -> Iterator[None]:
 
 
 def rush(callers: int, botocore_config: dict[str, Any] | None = None) -> Rush:
-    """Make many token calls at the same moment, with a quota of 20 calls per second.
+    """Make many token calls that reach AWS at the same moment, with a quota of 20 calls per second.
 
     :param botocore_config: replaces the package's default, like the operator's parameter.
     """
     config = Config(**DEFAULT_CONFIG).merge(Config(**botocore_config or {}))
-    start = Barrier(callers)
 
     def call(client: Any) -> float | None:
-        start.wait()
         began = time.monotonic()
         try:
             client.get_authorization_token()
@@ -123,7 +121,8 @@ def rush(callers: int, botocore_config: dict[str, Any] | None = None) -> Rush:
         session = boto3.session.Session(worker.access_key, worker.secret_key, region_name=REGION)
         # Create the clients beforehand, so that callers do not wait for each other; each has its own, as tasks do.
         clients = [session.client("ecr", endpoint_url=aws.url, config=config) for _ in range(callers)]
-        aws.quota = Quota(RATE, BURST)
+        all_here = Barrier(callers, lambda: setattr(aws, "quota", Quota(RATE, BURST)))
+        aws.at_call = lambda: aws.quota or all_here.wait()
         waits = [wait for wait in pool.map(call, clients) if wait is not None]
         throttled = sum(attempt.throttled for attempt in aws.attempts)
     return Rush(callers, len(waits), throttled, max(waits))

@@ -100,6 +100,7 @@ def engine_gone(stand: Stand) -> None:
     try:
         run(image)
     finally:
+        stand.registry.at_next_layer(None)  # waits until the engine has ended
         stand.engine.start()
 
 

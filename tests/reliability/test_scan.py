@@ -133,7 +133,7 @@ def test_errors() -> None:
 def test_processes() -> None:
     """A token is found in the arguments and the environment of a process that has ended."""
     with Processes() as processes:
-        program = [sys.executable, "-c", "import time; time.sleep(1)"]
+        program = [sys.executable, "-c", "import time; time.sleep(3)"]
         subprocess.run([*program, TOKEN.password], check=True)
         subprocess.run(program, env={"HEADER": HEADER.decode()}, check=True)
     assert {place for place, _ in hits(processes.pieces())} == {"process, cmdline", "process, environ"}

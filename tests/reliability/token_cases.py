@@ -19,11 +19,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 # Two attempts instead of eight, and timeouts of half a second: they do not change the messages.
-IMPATIENT = {
-    "connect_timeout": 0.5,
-    "read_timeout": 0.5,
-    "retries": {"mode": "standard", "total_max_attempts": 2},
-}
+TWICE = {"retries": {"mode": "standard", "total_max_attempts": 2}}
+IMPATIENT = {**TWICE, "connect_timeout": 0.5, "read_timeout": 0.5}
 ENDPOINT = (
     "Check the way to AWS: without internet, a VPC endpoint com.amazonaws.{region}.ecr.api with a private name "
     "is needed."
@@ -96,7 +93,7 @@ CASES = [
         "(reached max retries: 1): Rate exceeded. Let fewer tasks pull at once, or ask AWS for a higher quota.",
         aws_answers(400, "ThrottlingException", "Rate exceeded"),
         EcrTokenError,
-        {"botocore_config": IMPATIENT},
+        {"botocore_config": TWICE},
     ),
     Case(
         "ServerException",
@@ -105,7 +102,7 @@ CASES = [
         "The task can be tried again once AWS answers.",
         aws_answers(500, "ServerException", "These errors are usually caused by a server-side issue."),
         EcrTokenError,
-        {"botocore_config": IMPATIENT},
+        {"botocore_config": TWICE},
     ),
     Case(
         "503",
@@ -113,7 +110,7 @@ CASES = [
         "(reached max retries: 1): Service is unable to handle request. The task can be tried again once AWS answers.",
         aws_answers(503, "ServiceUnavailable", "Service is unable to handle request"),
         EcrTokenError,
-        {"botocore_config": IMPATIENT},
+        {"botocore_config": TWICE},
     ),
     Case(
         "no answer in time",
@@ -152,7 +149,7 @@ CASES = [
         "Set verify to the file with the certificates of the proxy that answers for AWS.",
         unknown_authority,
         EcrTokenError,
-        {"botocore_config": IMPATIENT},
+        {"botocore_config": TWICE},
     ),
     Case("empty authorizationData", UNREADABLE, token_is([]), EcrTokenError),
     Case("no token in authorizationData", UNREADABLE, token_is([{"expiresAt": 0}]), EcrTokenError),

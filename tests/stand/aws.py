@@ -13,7 +13,7 @@ import secrets
 import threading
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
@@ -196,6 +196,10 @@ class Aws:
     def find_token(self, password: str) -> Token | None:
         """Return the token with this password, valid or expired."""
         return next((token for token in self.tokens if token.password == password), None)
+
+    def end_tokens(self) -> None:
+        """Let all tokens expire."""
+        self.tokens[:] = [replace(token, expires_at=0) for token in self.tokens]
 
     def token_calls(self) -> list[Call]:
         """Return the GetAuthorizationToken calls."""

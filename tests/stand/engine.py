@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import os
 import socket
 import subprocess
 import time
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
 from docker.api.client import APIClient
+from docker.errors import APIError
 
 from tests.stand.certificates import Authority
 from tests.stand.install import StandUnavailableError, find_program
@@ -25,10 +28,17 @@ if TYPE_CHECKING:
     from tests.stand.namespaces import Namespaces
 
 START_SECONDS = 60
-
+REMOVE_SECONDS = 120
 
 # Hand over a listening socket as systemd does: as file descriptor 3, for this process id (sd_listen_fds(3)).
 _HAND_OVER = 'LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" "$@" 3<&0 </dev/null'
+
+
+def control_groups(pattern: str) -> list[Path]:
+    """Return the machine's control groups whose names match *pattern*, one in each hierarchy."""
+    # Unlike glob, walk passes over groups that are removed in the meantime.
+    folders = os.walk("/sys/fs/cgroup")
+    return [Path(folder, name) for folder, names, _ in folders for name in fnmatch.filter(names, pattern)]
 
 
 class Engine:
@@ -71,7 +81,7 @@ class Engine:
 
     def _clean_up(self) -> None:
         # The engine leaves empty control groups behind, one in each hierarchy.
-        for group in Path("/sys/fs/cgroup").glob(f"**/{self._cgroup}"):
+        for group in control_groups(self._cgroup):
             group.rmdir()
 
     def start(self) -> None:
@@ -164,17 +174,28 @@ class Engine:
 
     def forget(self, image: str) -> None:
         """Remove *image* and its containers from the engine, if it exists."""
-        for container in self.client.containers(all=True, filters={"ancestor": image}):
-            self.client.remove_container(container["Id"], force=True)
+        self._remove_containers({"ancestor": image})
         if self.has(image):
             self.client.remove_image(image, force=True)
 
     def reset(self) -> None:
         """Remove all containers and images."""
-        for container in self.client.containers(all=True, quiet=True):
-            self.client.remove_container(container["Id"], force=True)
+        self._remove_containers({})
         for image in self.client.images(quiet=True):
             self.client.remove_image(image, force=True)
+
+    def _remove_containers(self, filters: dict[str, str]) -> None:
+        deadline = time.monotonic() + REMOVE_SECONDS
+        while found := self.client.containers(all=True, quiet=True, filters=filters):
+            assert time.monotonic() < deadline, found
+            for container in found:
+                try:
+                    self.client.remove_container(container["Id"], force=True)
+                except APIError as error:
+                    # Swarm may remove it at the same time.
+                    if error.status_code not in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
+                        raise
+                    time.sleep(0.1)
 
     def _authorities(self) -> dict[str, str]:
         # With containerd's store, some requests ignore certs.d.

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 # Time limit, so that a failing test ends.
-SECONDS = 120
+SECONDS = 600
 
 
 class Hold:

@@ -49,6 +49,9 @@ def instance(aws: Aws, role: str) -> Iterator[dict[str, str]]:
     try:
         yield {
             "AWS_EC2_METADATA_DISABLED": "false",
+            # Patience for a busy machine: by default, one attempt of a second.
+            "AWS_METADATA_SERVICE_TIMEOUT": "60",
+            "AWS_METADATA_SERVICE_NUM_ATTEMPTS": "5",
             "AWS_EC2_METADATA_SERVICE_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
         }
     finally:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from pathlib import Path
 from typing import IO, Self
 
-from tests.stand.engine import Engine
+from tests.stand.engine import Engine, control_groups
 from tests.stand.process import Process
 
 # Without a setting, Podman uses crun, systemd's control groups and its journal, and shared memory for its locks
@@ -86,10 +85,9 @@ class Podman(Engine):
 
     def _clean_up(self) -> None:
         # All stands share these control groups, so another one may still use them.
-        for name in ("libpod_parent/conmon", "libpod_parent"):
-            for group in Path("/sys/fs/cgroup").glob(f"**/{name}"):
-                with contextlib.suppress(OSError):
-                    group.rmdir()
+        for group in [*control_groups("conmon"), *control_groups("libpod_parent")]:
+            with contextlib.suppress(OSError):
+                group.rmdir()
 
     def _clear_crash(self) -> None:
         """Nothing is left to clear."""

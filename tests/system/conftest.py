@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import pytest
 from tests.airflow_home import AirflowHome
 from tests.conftest import prepare
 from tests.stand import Stand
+from tests.stand.engine import control_groups
 from tests.stand.engines import chosen_engine
 from tests.stand.swarm import swarm
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from tests.stand.engine import Engine
 
 ROOT = Path(__file__).parents[2]
+SECONDS = 60
 
 
 def traces(name: str) -> list[str]:
@@ -30,9 +33,17 @@ def traces(name: str) -> list[str]:
         with contextlib.suppress(OSError):  # the process has ended
             found.append(entry.read_text().replace("\0", " "))
     found += Path("/proc/mounts").read_text().splitlines()
-    found += map(str, Path("/sys/fs/cgroup").rglob(f"*{name}*"))
+    found += map(str, control_groups(f"*{name}*"))
     found += map(str, Path(tempfile.gettempdir()).glob("*"))
     return [trace for trace in found if name in trace]
+
+
+def lasting_traces(name: str, expected: int = 0) -> list[str]:
+    """Return those of *name* that are left when there are no more than *expected*, or after a minute."""
+    deadline = time.monotonic() + SECONDS
+    while len(found := traces(name)) > expected and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.stand
 
-LIFETIME = 10.0
+LIFETIME = 25.0
 SECONDS = 600
 TASKS = 40
 CONCURRENCY = 4

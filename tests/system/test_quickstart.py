@@ -14,7 +14,7 @@ import pytest
 from tests.stand.__main__ import HELLO
 from tests.stand.hosts import ACCOUNT, REGION
 from tests.stand.images import build
-from tests.system.conftest import ROOT, traces
+from tests.system.conftest import ROOT, lasting_traces
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,7 +86,7 @@ def test_interrupted(number: signal.Signals, short: Path) -> None:
         process.send_signal(number)
         assert process.stdout.read() == ""
     assert process.returncode == -signal.SIGINT
-    assert traces(short.name) == [str(short)]
+    assert lasting_traces(short.name, 1) == [str(short)]
     assert list(short.rglob("*")) == []
 
 

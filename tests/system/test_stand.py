@@ -19,7 +19,7 @@ from tests.stand import Stand
 from tests.stand.hosts import ACCOUNT, OTHER_REGION, REGION
 from tests.stand.namespaces import ADDRESS
 from tests.stand.swarm import swarm
-from tests.system.conftest import ROOT, traces
+from tests.system.conftest import ROOT, lasting_traces, traces
 
 if TYPE_CHECKING:
     from docker.api.client import APIClient
@@ -38,7 +38,7 @@ def test_it_leaves_nothing_behind() -> None:
         container = stand.engine.client.create_container(image, "sleep 600")
         stand.engine.client.start(container)
         assert len(traces(stand.directory.name)) > 3
-    assert traces(stand.directory.name) == []
+    assert lasting_traces(stand.directory.name) == []
     assert ADDRESS not in Path("/proc/net/fib_trie").read_text()
     host, port = stand.aws.url.removeprefix("http://").split(":")
     with socket.socket() as probe:
@@ -59,7 +59,7 @@ def test_a_swarm_leaves_nothing_behind() -> None:
         while not running(stand.engine.client) and time.monotonic() < deadline:
             time.sleep(0.1)
         assert running(stand.engine.client)
-    assert traces(name) == []
+    assert lasting_traces(name) == []
     assert Path("/proc/net/dev").read_text().count(":") == interfaces
 
 

@@ -117,7 +117,10 @@ def test_no_link(pages: Pages) -> None:
     pages.details("elsewhere")
     pages.browser.wait(lambda: pages.browser.has_loaded(pages.links_path), "the answer with the links")
     # Airflow 2 shows a link without a target.
-    assert [link for link in pages.browser.all("a", LINK) if link.get_dom_attribute("href")] == []
+    [targets] = pages.browser.wait(
+        lambda: [[link.get_dom_attribute("href") for link in pages.browser.all("a", LINK)]], "the links"
+    )
+    assert not any(targets)
 
 
 @pytest.mark.parametrize(("task_id", "operator"), [("publish", "EcrDockerOperator"), ("total", "@task.ecr_docker")])
@@ -144,7 +147,7 @@ def squeezed(text: str) -> str:
 def unfold(pages: Pages, task_id: str, image: str) -> None:
     """Open a task's log, and unfold the group of the pull."""
     pages.log(task_id)
-    pages.browser.find("span", f"▶ Pulling docker image {image}").click()
+    pages.browser.click("span", f"▶ Pulling docker image {image}")
 
 
 def test_log_and_its_groups(pages: Pages) -> None:

@@ -49,7 +49,7 @@ with DAG(
         task_id="planted",
         image=f"{HOST}/app:1",
         # Long enough to observe the processes.
-        command=["sh", "-c", 'echo "$0"; sleep 1; exit', PLANTED],
+        command=["sh", "-c", 'echo "$0"; sleep 3; exit', PLANTED],
         environment={"PLANTED": PLANTED},
     )
 
