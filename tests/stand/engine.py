@@ -136,7 +136,8 @@ class Engine:
         # Keep the existing files visible: containerd's store builds upon them.
         script = (
             'mkdir -p "$1" "$1.full" && mount -t tmpfs -o size=$(($(du -sk "$1" | cut -f1) + 256))k tmpfs "$1.full" '
-            '&& cp -a "$1/." "$1.full" && mount --bind "$1.full" "$1"'
+            # A container that is being removed may take its files away in between.
+            '&& { cp -a "$1/." "$1.full" || :; } && mount --bind "$1.full" "$1"'
         )
         self._run("sh", "-c", script, "sh", self._files)
         try:
