@@ -74,6 +74,7 @@ def test_token_that_died_in_between(stand: Stand) -> None:
     task.execute({})
     assert len(stand.aws.tokens) == 2
     assert issued(stand) == sent(stand)
+    assert all(request.token.expires_at for request in stand.registry.requests if request.token)
 
 
 @pytest.mark.parametrize("oci", [False, True])

@@ -24,8 +24,9 @@ def test_ten_pulls_with_tokens_that_live_until_the_next(stand: Stand, test_dags:
     assert list(run.states.values()) == ["success"] * 10
     assert len(stand.aws.token_calls()) == 10
     requests = [request for request in stand.registry.requests if "/manifests/" in request.path]
-    sent = [request.token.password for request in requests if request.token]
-    assert list(dict.fromkeys(sent)) == [token.password for token in stand.aws.tokens]
+    sent = [request.token for request in requests if request.token]
+    assert all(token.expires_at for token in sent), "an expired token was sent"
+    assert list(dict.fromkeys(token.password for token in sent)) == [token.password for token in stand.aws.tokens]
     assert [token.expires_at == 0 for token in stand.aws.tokens] == [True] * 9 + [False]
     # containerd asks for the manifest without a login first.
     assert all(request.token for request in requests) is not stand.kind.containerd_store
