@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeAlias
 
+import psutil
 import pytest
 
 from tests.deployment import Deployment
@@ -30,7 +31,7 @@ pytestmark = pytest.mark.stand
 
 SECONDS = 180
 # A process that was asleep at so many looks in a row, and used no time in between, waits.
-LOOKS = 10
+LOOKS_ASLEEP = 10
 # Prefixes of the runner's own lines.
 LINES = ("READY", "KILLED", "ERROR", "LOOKS", "AGAIN")
 
@@ -146,13 +147,13 @@ class Runner:
         Until then, it may collect garbage. An error that is raised there, even by a signal, is lost (Python
         documentation, "object.__del__" and "weakref.ref").
         """
-        seen: list[list[str]] = []
+        process = psutil.Process(self._process.pid)
+        seen: list[tuple[str, object]] = []
 
         def waits() -> bool:
-            state, *fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-            used = fields[10:12]  # clock ticks of the processor: user's and system's (proc_pid_stat(5))
-            seen.append([state, *used])
-            return seen[-LOOKS:] == [["S", *used]] * LOOKS
+            used = process.cpu_times()
+            seen.append((process.status(), used))
+            return seen[-LOOKS_ASLEEP:] == [(psutil.STATUS_SLEEPING, used)] * LOOKS_ASLEEP
 
         wait_until(waits, "the process to do nothing")
         self._process.send_signal(signal.SIGALRM)

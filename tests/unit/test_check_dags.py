@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 
 from ecr_docker_operator.check.cli import MARKS
@@ -425,10 +426,9 @@ def test_file_that_copies_the_process(registry: MemoryRegistry, tmp_path: Path) 
 def has_ended(process: int) -> bool:
     """Return whether a process has ended, even if nobody has asked for its status yet."""
     try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
+        return bool(psutil.Process(process).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
         return True
-    return state == "Z"
 
 
 @pytest.mark.parametrize("odd", ["__str__", "__repr__", "__eq__"])
